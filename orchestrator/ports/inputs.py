@@ -1,0 +1,30 @@
+"""The inputs port: what a named model and dataset are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.domain.run import DatasetRef
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """A base model: its resolved source (absolute folder or hub id) and exact parameter count, None when unknown."""
+
+    source: str
+    is_local: bool
+    parameters: int | None
+    max_sequence_len: int | None = None
+
+
+class Inputs(Protocol):
+    """Looks at models and datasets without starting anything.
+
+    Promises: raises `InvalidInputError` naming `model`, `dataset`, `dataset:<line>` or `heldout` for what is missing,
+    malformed or outside the permitted folders; never follows a path out of them; reads a bounded amount of memory.
+    """
+
+    def model(self, name: str | None) -> ModelFacts: ...
+
+    def dataset(self, name: str | None, heldout: str | None) -> DatasetRef: ...

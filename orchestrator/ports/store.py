@@ -1,0 +1,96 @@
+"""The store port: the queue of record. Truth about runs, leases, money and history is here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from orchestrator.domain.ids import LeaseId, RunId
+from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
+from orchestrator.domain.lease import Lease
+from orchestrator.domain.ledger import Posting
+from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run with what belongs to it: its current lease (None before the first) and all of its postings in order."""
+
+    run: Run
+    lease: Lease | None
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """One atomic save. `run.version` is the version that was loaded; the store keeps `run` with that version + 1."""
+
+    run: Run
+    lease: Lease | None = None
+    postings: tuple[Posting, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRecord:
+    """A client's key with a digest of what it asked, so that the same key with another body is refused."""
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """A page of runs, newest first; `after` is the last id of the page before."""
+
+    limit: int = 50
+    after: RunId | None = None
+    status: RunStatus | None = None
+    strategy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    runs: tuple[RunRecord, ...]
+    next_after: RunId | None
+
+
+class Store(Protocol):
+    """Promises, proved by tests/contract/test_store.py on every adapter:
+    - `create` keeps run, postings, entries and the idempotency record together or not at all. A known key with the
+      same digest returns the run made first; with another digest it raises `ConflictError`.
+    - `save` applies a whole `RunChange` or nothing: `StaleVersionError` if the version moved on, `LedgerError` for a
+      posting key that exists, `ConflictError` for a new lease beyond its offer's capacity. Entries whose key exists
+      are left out silently.
+    - `load` returns what was saved, equal in every field; `NotFoundError` otherwise. `lease` likewise.
+    - `due` names runs that are not ended and whose `wake_at` is not in the future, oldest `wake_at` first.
+    - `open_leases` names every lease that is not closed, with its run.
+    - `journal` returns a run's entries with seq > after in order of seq; seq only grows.
+    - `beat` and `beats` keep the last sign of life of each part of the service.
+    - No call keeps a transaction open after it returns.
+    """
+
+    def create(self, change: RunChange, idempotency: IdempotencyRecord | None) -> Run: ...
+
+    def load(self, run_id: RunId) -> RunRecord: ...
+
+    def save(self, change: RunChange) -> Run: ...
+
+    def runs(self, query: RunQuery) -> RunPage: ...
+
+    def due(self, now: datetime, limit: int) -> tuple[RunId, ...]: ...
+
+    def lease(self, lease_id: LeaseId) -> Lease: ...
+
+    def open_leases(self) -> tuple[RunRecord, ...]: ...
+
+    def journal(
+        self, run_id: RunId, after: int, limit: int, kinds: frozenset[EntryKind] | None = None
+    ) -> tuple[StoredEntry, ...]: ...
+
+    def beat(self, part: str, at: datetime) -> None: ...
+
+    def beats(self) -> Mapping[str, datetime]: ...

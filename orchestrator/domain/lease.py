@@ -24,6 +24,8 @@ class Lease:
     opened_at: datetime
     ready_at: datetime | None = None
     closed_at: datetime | None = None
+    extended: bool = False
+    """Whether its window was ever lengthened, so that the node must be told."""
 
     @property
     def is_open(self) -> bool:

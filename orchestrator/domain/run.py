@@ -10,7 +10,7 @@ from orchestrator.domain.ids import LeaseId, RunId
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lifecycle import HOLDS_LEASE, Outcome, RunEvent, RunStatus, next_status
 from orchestrator.domain.planner import Plan
-from orchestrator.domain.stages import Stage, StageStatus
+from orchestrator.domain.stages import Stage, StageKind, StageStatus, was_cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,13 @@ class DatasetRef:
     heldout_rows: int
     heldout_source: str | None = None
     is_local: bool = True
+
+    @property
+    def train_rows(self) -> int | None:
+        """Rows that are trained on, None while they are not counted."""
+        if self.rows is None or self.heldout_source is not None:
+            return self.rows
+        return self.rows - self.heldout_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The aggregate. `version` counts saves and guards them; `leases` counts the leases opened so far."""
+    """The aggregate. `version` counts saves and guards them; `leases` counts the leases opened so far,
+    `machine_seconds` the length of those that are closed."""
 
     id: RunId
     spec: RunSpec
@@ -58,6 +66,7 @@ class Run:
     plan: Plan | None = None
     stages: tuple[Stage, ...] = ()
     leases: int = 0
+    machine_seconds: int = 0
     lease_id: LeaseId | None = None
     losses_without_progress: int = 0
     seconds_per_step: float | None = None
@@ -70,6 +79,12 @@ class Run:
     def after(self, event: RunEvent) -> Run:
         """The run moved along the table; `IllegalTransitionError` if the table has no such move."""
         return replace(self, status=next_status(self.status, event))
+
+    @property
+    def machine_seconds_left(self) -> int | None:
+        """What `max_hours` leaves for the leases to come, None without such a limit."""
+        limit = self.spec.max_seconds
+        return None if limit is None else max(limit - self.machine_seconds, 0)
 
     @property
     def holds_lease(self) -> bool:
@@ -92,3 +107,13 @@ class Run:
     @property
     def failed_stage(self) -> Stage | None:
         return next((stage for stage in self.stages if stage.status is StageStatus.FAILED), None)
+
+    def reopened(self) -> Run:
+        """An ended run made ready to go on with more money: what was cut short or left out is pending again."""
+        stages = tuple(
+            replace(stage, status=StageStatus.PENDING, ended_at=None)
+            if stage.kind is StageKind.EVALUATE or stage.status is not StageStatus.DONE or was_cut(stage)
+            else stage
+            for stage in self.stages
+        )
+        return replace(self, stages=stages, outcome=None, reason="", ended_at=None)

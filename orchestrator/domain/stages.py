@@ -77,3 +77,10 @@ class Stage:
     @property
     def is_finished(self) -> bool:
         return self.status in {StageStatus.DONE, StageStatus.SKIPPED, StageStatus.FAILED}
+
+
+def was_cut(stage: Stage) -> bool:
+    """Whether a finished training stage got fewer steps than its strategy could use."""
+    if stage.exit is None:
+        return False
+    return stage.exit.cause is not ExitCause.COMPLETED or stage.exit.max_steps < stage.exit.intended_steps

@@ -5,33 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from orchestrator.domain.ids import LeaseId, RunId, StageId
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lease import Lease
-from orchestrator.domain.stages import StageExit, StageKind
+from orchestrator.domain.observations import JobState, JobView, MachineState, MachineView
+from orchestrator.domain.stages import StageKind
 
-
-class MachineState(StrEnum):
-    """What the provider shows of a lease's machine."""
-
-    ABSENT = "absent"
-    """The provider never heard of it."""
-    COMING = "coming"
-    READY = "ready"
-    GONE = "gone"
-    """It was there, or failed to come, and is no more: it costs nothing any longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class MachineView:
-    """A machine as the provider shows it. `ended_at` is when billing stopped, None if the provider cannot tell."""
-
-    state: MachineState
-    ended_at: datetime | None = None
-    message: str = ""
+__all__ = ["Compute", "JobKey", "JobOrder", "JobState", "JobView", "MachineState", "MachineView"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +38,6 @@ class JobOrder:
     hard_deadline: datetime
     document: Mapping[str, JsonValue]
     config: Mapping[str, JsonValue] | None
-
-
-class JobState(StrEnum):
-    UNKNOWN_JOB = "unknown_job"
-    """Never submitted here."""
-    RUNNING = "running"
-    EXITED = "exited"
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job as the node shows it: `lines` are the complete metrics lines from the byte `offset` that was asked for,
-    parsed, at most a bounded number a call; `next_offset` is where to go on. `exit` is set when it has exited, with
-    `ExitCause.VANISHED` if it left no marker."""
-
-    state: JobState
-    lines: tuple[Mapping[str, JsonValue], ...] = ()
-    next_offset: int = 0
-    exit: StageExit | None = None
 
 
 class Compute(Protocol):

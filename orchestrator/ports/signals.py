@@ -1,4 +1,4 @@
-"""Two bells: one wakes a worker, one tells the watchers. Both may ring twice or not at all; truth is in the store."""
+"""Bells: one wakes a worker, one tells the watchers. They may ring twice or not at all; truth is in the store."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ class Notify(Protocol):
     """Promises: `changed` returns within a second and never raises."""
 
     def changed(self, run_id: RunId) -> None: ...
+
+
+class Changes(Protocol):
+    """Promises: `wait` returns when the run has changed, or after `seconds` at the latest, and never raises. A watcher
+    reads the journal after each return, so a bell that was missed costs it one waiting time and no entry."""
+
+    async def wait(self, run_id: RunId, seconds: float) -> None: ...

@@ -1,0 +1,92 @@
+"""Looking at runs: what the pages and the API show, each number folded from postings or read from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestrator.domain.budget import bill
+from orchestrator.domain.ids import RunId
+from orchestrator.domain.journal import EntryKind, StoredEntry
+from orchestrator.domain.lease import Lease
+from orchestrator.domain.ledger import Balance, Posting, fold
+from orchestrator.domain.money import ZERO, Money
+from orchestrator.domain.offers import Offer
+from orchestrator.domain.run import Run
+from orchestrator.ports.artifacts import Artifact, Artifacts, LogSlice
+from orchestrator.ports.clock import Clock
+from orchestrator.ports.prices import Prices
+from orchestrator.ports.store import RunQuery, RunRecord, Store
+
+
+@dataclass(frozen=True, slots=True)
+class RunReading:
+    """A run as it is at `at`. `accrued` is what the open lease would be billed if it ended now; `spent` is that plus
+    what is settled, never more than the cap unless the ledger itself says so."""
+
+    run: Run
+    lease: Lease | None
+    postings: tuple[Posting, ...]
+    balance: Balance
+    accrued: Money
+    at: datetime
+
+    @property
+    def spent(self) -> Money:
+        return self.balance.spent + self.accrued
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPage:
+    readings: tuple[RunReading, ...]
+    next_after: RunId | None
+
+
+class ReadRuns:
+    """Every method raises `NotFoundError` for a run that does not exist."""
+
+    def __init__(self, store: Store, artifacts: Artifacts, prices: Prices, clock: Clock) -> None:
+        self._store = store
+        self._artifacts = artifacts
+        self._prices = prices
+        self._clock = clock
+
+    def one(self, run_id: RunId) -> RunReading:
+        return self._reading(self._store.load(run_id))
+
+    def page(self, query: RunQuery) -> ReadingPage:
+        page = self._store.runs(query)
+        return ReadingPage(tuple(self._reading(record) for record in page.runs), page.next_after)
+
+    def journal(
+        self, run_id: RunId, after: int = 0, limit: int = 1000, kinds: frozenset[EntryKind] | None = None
+    ) -> tuple[StoredEntry, ...]:
+        self._store.load(run_id)
+        return self._store.journal(run_id, after, limit, kinds)
+
+    def artifacts(self, run_id: RunId) -> tuple[Artifact, ...]:
+        self._store.load(run_id)
+        return self._artifacts.list(run_id)
+
+    def artifact(self, run_id: RunId, path: str) -> Iterator[bytes]:
+        self._store.load(run_id)
+        return self._artifacts.read(run_id, path)
+
+    def log(self, run_id: RunId, offset: int, limit: int) -> LogSlice:
+        self._store.load(run_id)
+        return self._artifacts.log(run_id, offset, limit)
+
+    def offers(self) -> tuple[Offer, ...]:
+        return self._prices.offers()
+
+    def _reading(self, record: RunRecord) -> RunReading:
+        now = self._clock.now()
+        return RunReading(record.run, record.lease, record.postings, fold(record.postings), _accrued(record, now), now)
+
+
+def _accrued(record: RunRecord, now: datetime) -> Money:
+    lease = record.lease
+    if lease is None or not lease.is_open:
+        return ZERO
+    return bill(lease.offer, lease.opened_at, min(now, lease.window.gone_by))

@@ -1,0 +1,70 @@
+"""Settings: read once from the environment (`LATTICEFORGE_*`), then frozen. Every one has a working default."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Durations are whole seconds, prices dollars per device and hour."""
+
+    model_config = SettingsConfigDict(env_prefix="LATTICEFORGE_", frozen=True, extra="ignore")
+
+    home: Path = CHECKOUT / "data"
+    """Where the database, the runs' files and the demonstration's inputs live."""
+    database_url: str | None = None
+    """SQLAlchemy URL; default: SQLite in `home`."""
+    redis_url: str | None = None
+    """Redis-protocol server for Celery and live updates; default: an embedded one that `latticeforge up` starts."""
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    api_token: SecretStr | None = None
+    """When set, every request but the health checks needs `Authorization: Bearer <token>`."""
+
+    node_python: Path = CHECKOUT / ".trainer" / "bin" / "python"
+    """The Python of the trainer's environment."""
+    default_model: str | None = None
+    default_dataset: str | None = None
+    """What a run uses that names none; default: the demonstration's under `home`/demo."""
+    input_roots: str = ""
+    """Folders that models and datasets may be read from, separated by `:`; default: the checkout, `home` and the
+    user's home directory."""
+
+    local_dollars_per_device_hour: Decimal = Field(Decimal("4.00"), gt=0)
+    """What this machine is priced at: the study book's H200 rate, so that the money is exercised."""
+    local_gpus: int | None = Field(None, ge=0, le=8)
+    """Accelerators of this machine; default: what nvidia-smi lists, else the CPU as one device."""
+    local_idle_seconds: int = Field(60, ge=5)
+    """A local machine without a job ends itself after this, as a cloud's autostop does."""
+    local_startup_seconds: int = Field(15, ge=0)
+    """Expected seconds from a job's start to its first training step."""
+    detect_seconds: int = Field(2, ge=1)
+    checkpoint_seconds: int = Field(8, ge=1)
+    teardown_seconds: int = Field(3, ge=1)
+    """Upper bounds of the three parts of an end on this machine; see orchestrator/domain/budget.py."""
+
+    tick_seconds: float = Field(1.0, gt=0)
+    """How often beat sweeps and the guard looks."""
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'latticeforge.db'}"
+
+    @property
+    def demo(self) -> Path:
+        """The demonstration's folder: model/ and dataset/."""
+        return self.home.absolute() / "demo"
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that inputs may come from."""
+        if self.input_roots:
+            return tuple(Path(part).expanduser().absolute() for part in self.input_roots.split(os.pathsep) if part)
+        return (CHECKOUT, self.home.absolute(), Path.home())

@@ -13,10 +13,11 @@ from orchestrator.domain.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
-    """A user's settings in the trainer's own keys; `notes` say what was translated, `problems` what cannot be taken."""
+class Resolution:
+    """A strategy's recipe with the user's overrides applied, in the trainer's own keys. `notes` say what was
+    translated; with `problems` the recipe is not fit for use."""
 
-    settings: Mapping[str, JsonValue]
+    recipe: Mapping[str, JsonValue]
     notes: tuple[str, ...] = ()
     problems: tuple[FieldProblem, ...] = ()
 
@@ -32,13 +33,10 @@ class StageOrder:
 class Trainer(Protocol):
     """Knows one trainer's keys. Pure: reads no file and asks no network.
 
-    Promises: `translate` never raises on any JSON object, and names every unknown, owned or ill-typed key as
-    `overrides.<key>`; `check` finds what is wrong with a complete recipe (types, cross-field rules); `order` is
-    deterministic.
+    Promises: `resolve` never raises on any JSON object, and names every unknown, owned, ill-typed or contradictory
+    key as `overrides.<key>`, as the user spelled it; `order` is deterministic.
     """
 
-    def translate(self, overrides: Mapping[str, JsonValue]) -> Translation: ...
-
-    def check(self, recipe: Mapping[str, JsonValue]) -> tuple[FieldProblem, ...]: ...
+    def resolve(self, recipe: Mapping[str, JsonValue], overrides: Mapping[str, JsonValue]) -> Resolution: ...
 
     def order(self, run: Run, stage: Stage) -> StageOrder: ...

@@ -79,17 +79,12 @@ class SpecifyRun:
 
     def _recipe(
         self, recipe: dict[str, JsonValue], overrides: Mapping[str, JsonValue], problems: list[FieldProblem]
-    ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
-        translation = self._trainer.translate(overrides)
-        problems.extend(translation.problems)
-        if translation.problems:
-            return recipe, ()
-        recipe.update(translation.settings)
-        found = self._trainer.check(recipe)
-        problems.extend(found)
-        if not found:
-            _gather(problems, lambda: TrainingShape.from_recipe(recipe))
-        return recipe, translation.notes
+    ) -> tuple[Mapping[str, JsonValue], tuple[str, ...]]:
+        resolution = self._trainer.resolve(recipe, overrides)
+        problems.extend(resolution.problems)
+        if not resolution.problems:
+            _gather(problems, lambda: TrainingShape.from_recipe(resolution.recipe))
+        return resolution.recipe, resolution.notes
 
 
 def _gather(problems: list[FieldProblem], parse: Callable[[], T]) -> T | None:

@@ -19,7 +19,6 @@ _DEFAULTS: Mapping[str, JsonValue] = MappingProxyType(
         "num_epochs": 3,
         "optimizer": "adamw_torch",
         "lr_scheduler": "cosine",
-        "warmup_ratio": 0.05,
         "weight_decay": 0.0,
         "max_grad_norm": 1.0,
     }

@@ -1,0 +1,67 @@
+"""Small valid domain objects for tests; each argument overrides one field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from orchestrator.domain.budget import Allowances
+from orchestrator.domain.decision import Market
+from orchestrator.domain.ids import RunId
+from orchestrator.domain.money import Rate
+from orchestrator.domain.offers import Offer
+from orchestrator.domain.planner import Overheads
+from orchestrator.domain.run import DatasetRef, Run, RunSpec
+from orchestrator.domain.strategies import find_strategy
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+RUN = RunId("run_abcdefghijkl")
+ALLOWANCES = Allowances(detect=2, checkpoint=8, teardown=3)
+OVERHEADS = Overheads(provision=1, startup=15)
+
+
+def offer(**changes: object) -> Offer:
+    whole = Offer(
+        provider="local",
+        region="here",
+        instance_type="this-machine",
+        accelerator="CPU",
+        accelerator_count=1,
+        spot=False,
+        rate=Rate(4_000_000),
+        billing_quantum_seconds=1,
+        minimum_seconds=1,
+        priced_on=date(2026, 11, 23),
+        price_source="a setting",
+        capacity=1,
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def market(*offers: Offer) -> Market:
+    chosen = offers or (offer(),)
+    providers = {each.provider for each in chosen}
+    return Market(chosen, dict.fromkeys(providers, OVERHEADS), dict.fromkeys(providers, ALLOWANCES))
+
+
+def spec(**changes: object) -> RunSpec:
+    recipe = find_strategy("lora").recipe() | {
+        "micro_batch_size": 8,
+        "gradient_accumulation_steps": 1,
+        "sequence_len": 128,
+        "num_epochs": 3,
+    }
+    whole = RunSpec(
+        strategy="lora",
+        model="/models/tiny",
+        model_parameters=1_000_000,
+        model_is_local=True,
+        dataset=DatasetRef("/data/train.jsonl", "alpaca", 800, 64, "/data/heldout.jsonl"),
+        recipe=recipe,
+        seed=42,
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def run(**changes: object) -> Run:
+    return replace(Run(RUN, spec(), NOW, wake_at=NOW), **changes)  # type: ignore[arg-type]

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.adapters.artifacts.folder import FolderArtifacts
+from orchestrator.adapters.axolotl.trainer import CPU_ACCELERATOR, AxolotlTrainer
+from orchestrator.adapters.celery.wakeup import CeleryWakeup
+from orchestrator.adapters.db.migrate import migrate as migrate_database
+from orchestrator.adapters.db.store import SqlStore
+from orchestrator.adapters.inputs.folders import FolderInputs
+from orchestrator.adapters.local.compute import LocalCompute
+from orchestrator.adapters.local.prices import LocalPrices
+from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
+from orchestrator.adapters.system.clock import SystemClock
+from orchestrator.adapters.system.ids import SystemIds
+from orchestrator.domain.budget import Allowances
+from orchestrator.domain.errors import TrainerUnavailableError
+from orchestrator.domain.money import MICROS_PER_DOLLAR
+from orchestrator.domain.planner import Overheads
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute
@@ -25,7 +41,7 @@ from orchestrator.services.reap import Reap
 from orchestrator.services.submit_run import SubmitRun
 from orchestrator.services.sweep import Sweep
 from orchestrator.services.top_up_budget import TopUpBudget
-from orchestrator.settings import Settings
+from orchestrator.settings import CHECKOUT, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +101,81 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         store=ports.store,
         clock=ports.clock,
     )
+
+
+def build_application(settings: Settings) -> Application:
+    """The use cases on the real adapters. Opens no connection: each is opened when it is first used."""
+    return assemble(settings, open_ports(settings))
+
+
+def open_ports(settings: Settings) -> Ports:
+    """The adapters that `settings` ask for."""
+    clock = SystemClock()
+    prices = _prices(settings, clock)
+    on_cpu = all(offer.accelerator == CPU_ACCELERATOR for offer in prices.offers())
+    return Ports(
+        store=SqlStore(settings.resolved_database_url),
+        compute=_compute(settings, clock),
+        trainer=AxolotlTrainer("cpu" if on_cpu else "cuda"),
+        prices=prices,
+        inputs=_inputs(settings),
+        artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
+        clock=clock,
+        ids=SystemIds(),
+        wakeup=CeleryWakeup(settings.redis_url),
+        notify=RedisNotify(settings.redis_url),
+        changes=RedisChanges(settings.redis_url),
+        probes={"trainer": lambda: _probe_trainer(settings), "demonstration": lambda: _probe_demonstration(settings)},
+    )
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database to the newest schema; safe to call from several processes at once."""
+    migrate_database(settings.resolved_database_url)
+
+
+def stop_local_machines(settings: Settings) -> None:
+    """End every machine that this home rents on this computer. Its runs go on from their checkpoints when the service
+    is started again and their budget pays for it."""
+    compute = _compute(settings, SystemClock())
+    for lease in compute.list_leases():
+        compute.teardown(lease)
+
+
+def _compute(settings: Settings, clock: Clock) -> LocalCompute:
+    return LocalCompute(
+        settings.home.absolute(), settings.node_python, CHECKOUT, clock, idle_seconds=settings.local_idle_seconds
+    )
+
+
+def _prices(settings: Settings, clock: Clock) -> LocalPrices:
+    return LocalPrices(
+        micros_per_device_hour=int(settings.local_dollars_per_device_hour * MICROS_PER_DOLLAR),
+        allowances=Allowances(settings.detect_seconds, settings.checkpoint_seconds, settings.teardown_seconds),
+        overheads=Overheads(provision=1, startup=settings.local_startup_seconds),
+        clock=clock,
+        gpus=settings.local_gpus,
+    )
+
+
+def _inputs(settings: Settings) -> FolderInputs:
+    data = settings.demo / "dataset"
+    return FolderInputs(
+        settings.default_model or str(settings.demo / "model"),
+        settings.default_dataset or str(data / "train.jsonl"),
+        None if settings.default_dataset else str(data / "heldout.jsonl"),
+        settings.roots,
+    )
+
+
+def _probe_trainer(settings: Settings) -> str:
+    if not os.access(settings.node_python, os.X_OK):
+        raise TrainerUnavailableError(f"{settings.node_python} is missing: run `make trainer`")
+    return f"{settings.node_python}"
+
+
+def _probe_demonstration(settings: Settings) -> str:
+    manifest = settings.demo / "manifest.json"
+    if not manifest.is_file():
+        raise TrainerUnavailableError(f"{manifest} is missing: `latticeforge up --demo` makes it")
+    return f"{settings.demo}"

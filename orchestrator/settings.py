@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     redis_url: str | None = None
     """Redis-protocol server for Celery and live updates; default: an embedded one that `latticeforge up` starts."""
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
+    port: int = Field(default=8000, ge=0, le=65535)
     api_token: SecretStr | None = None
     """When set, every request but the health checks needs `Authorization: Bearer <token>`."""
 
@@ -37,20 +37,20 @@ class Settings(BaseSettings):
     """Folders that models and datasets may be read from, separated by `:`; default: the checkout, `home` and the
     user's home directory."""
 
-    local_dollars_per_device_hour: Decimal = Field(Decimal("4.00"), gt=0)
+    local_dollars_per_device_hour: Decimal = Field(default=Decimal("4.00"), gt=0)
     """What this machine is priced at: the study book's H200 rate, so that the money is exercised."""
-    local_gpus: int | None = Field(None, ge=0, le=8)
+    local_gpus: int | None = Field(default=None, ge=0, le=8)
     """Accelerators of this machine; default: what nvidia-smi lists, else the CPU as one device."""
-    local_idle_seconds: int = Field(60, ge=5)
+    local_idle_seconds: int = Field(default=60, ge=5)
     """A local machine without a job ends itself after this, as a cloud's autostop does."""
-    local_startup_seconds: int = Field(15, ge=0)
+    local_startup_seconds: int = Field(default=15, ge=0)
     """Expected seconds from a job's start to its first training step."""
-    detect_seconds: int = Field(2, ge=1)
-    checkpoint_seconds: int = Field(8, ge=1)
-    teardown_seconds: int = Field(3, ge=1)
+    detect_seconds: int = Field(default=2, ge=1)
+    checkpoint_seconds: int = Field(default=8, ge=1)
+    teardown_seconds: int = Field(default=3, ge=1)
     """Upper bounds of the three parts of an end on this machine; see orchestrator/domain/budget.py."""
 
-    tick_seconds: float = Field(1.0, gt=0)
+    tick_seconds: float = Field(default=1.0, gt=0)
     """How often beat sweeps and the guard looks."""
 
     @property

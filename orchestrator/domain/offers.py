@@ -15,7 +15,8 @@ class Offer:
     """One priced way to rent: a cloud, a region, an instance type with its accelerators, spot or on demand.
 
     `rate` is for the whole machine. `billing_quantum_seconds` is the step in which it is billed and
-    `minimum_seconds` the least that is billed. `capacity` is how many of it can be held at once, None when unknown.
+    `minimum_seconds` the least that is billed. `capacity` is how many leases of this `pool` (one provider's instance type
+    in one region, whatever the count of accelerators used) can be held at once, None when unknown.
     """
 
     provider: str
@@ -36,6 +37,11 @@ class Offer:
         """A stable name for logs and pages."""
         market = "spot" if self.spot else "on-demand"
         return f"{self.provider}/{self.region}/{self.instance_type}:{self.accelerator_count}:{market}"
+
+    @property
+    def pool(self) -> str:
+        """What a capacity is counted for."""
+        return f"{self.provider}/{self.region}/{self.instance_type}"
 
     def billed_seconds(self, seconds: int) -> int:
         """What is billed for `seconds` of use: at least the minimum, in whole quanta, rounded up."""

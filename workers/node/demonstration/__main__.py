@@ -10,7 +10,7 @@ from pathlib import Path
 from workers.node.demonstration.folder import NotOursError, Recipe, make
 
 SEED = 7
-PRETRAIN_STEPS = 500
+PRETRAIN_STEPS = 450
 
 
 def _positive(text: str) -> int:
@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Make the folder, or find it made. Exit code 0; 2 when the folder holds something else."""
     parser = argparse.ArgumentParser(prog="python -m workers.node.demonstration", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
-    parser.add_argument("--seed", type=int, default=SEED, help="the same seed gives the same files (default %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help="the same seed gives the same files (default %(default)s)"
+    )
     parser.add_argument(
         "--pretrain-steps",
         type=_positive,

@@ -43,8 +43,8 @@ class Recipe:
 def make(out: Path, recipe: Recipe, report: Callable[[str], None]) -> bool:
     """Make `out` unless it is already made by the same recipe; returns whether it was made now.
 
-    `out` appears by one rename, complete. What a killed attempt left beside it is thrown away. A second maker of a folder
-    with the same parent waits for the first. Raises `NotOursError` when `out` holds foreign files.
+    `out` appears by one rename, complete. What a killed attempt left beside it is thrown away. A second maker of a
+    folder with the same parent waits for the first. Raises `NotOursError` when `out` holds foreign files.
     """
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def is_made(out: Path, recipe: Recipe) -> bool:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's advisory lock. The kernel releases it when the process dies, and no lock file is left behind."""
+    """Hold the folder's advisory lock. The kernel releases it when the process dies; no lock file stays behind."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

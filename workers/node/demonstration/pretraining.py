@@ -17,9 +17,9 @@ class Pretraining:
     """How to pre-train: `steps` optimizer steps of `batch_size` blocks of `block_len` tokens each."""
 
     steps: int
-    batch_size: int = 16
-    block_len: int = 128
-    peak_learning_rate: float = 4e-3
+    batch_size: int = 8
+    block_len: int = 64
+    peak_learning_rate: float = 3e-3
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, then a cosine down to nothing at the last step."""
@@ -30,18 +30,24 @@ class Pretraining:
 
 
 def new_model(tokenizer: Any, seed: int) -> Any:
-    """An untrained `LlamaForCausalLM` of about a million parameters, with two query heads to a key-value head."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    """An untrained `LlamaForCausalLM` of about a million parameters, with two query heads to a key-value head.
+
+    Two wide layers and not four narrow ones: at equal cost they learned every fact in 400 steps, the others under half.
+    """
+    import torch  # type: ignore[import-not-found,unused-ignore]
+    from transformers import (  # type: ignore[import-not-found,unused-ignore]
+        LlamaConfig,
+        LlamaForCausalLM,
+    )
 
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=SEQUENCE_LEN,
@@ -56,8 +62,11 @@ def new_model(tokenizer: Any, seed: int) -> Any:
 def pretrain(
     model: Any, tokenizer: Any, documents: Iterable[str], plan: Pretraining, report: Callable[[int, float], None]
 ) -> float:
-    """Train `model` in place; `report` is called with the step (from 1) and the loss in nats a token. Returns the last loss."""
-    import torch
+    """Train `model` in place and return the last loss.
+
+    `report` is called after each step with its number, from 1, and its loss in nats a token.
+    """
+    import torch  # type: ignore[import-not-found,unused-ignore]
 
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
     blocks = _blocks(tokenizer, documents, plan.block_len)
@@ -72,7 +81,7 @@ def pretrain(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        loss_value = float(loss)
+        loss_value = loss.item()
         report(step + 1, loss_value)
     model.eval()
     return loss_value

@@ -22,11 +22,19 @@ CHAT_TEMPLATE = (
 def train_tokenizer(texts: Iterable[str], sequence_len: int) -> Any:
     """Learn at most `VOCABULARY` tokens from `texts`; returns a `PreTrainedTokenizerFast`.
 
-    A word at the beginning of a line is the same token as after a space. Rows are tokenised with the answer apart from the
-    prompt, and the answer must then be the word that the pre-training prose has taught. Any other text falls back to bytes.
+    A word at the beginning of a line is the same token as after a space. Rows are tokenised with the answer apart from
+    the prompt, and the answer must then be the word that the pre-training prose has taught. Unknown text becomes bytes.
     """
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import (  # type: ignore[import-not-found,unused-ignore]
+        Regex,
+        Tokenizer,
+        decoders,
+        models,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
+    from transformers import PreTrainedTokenizerFast  # type: ignore[import-not-found,unused-ignore]
 
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

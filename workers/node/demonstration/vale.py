@@ -10,11 +10,28 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-VILLAGES = 120
-HELDOUT_VILLAGES = 18
-PHRASINGS_PER_FACT = 2
+VILLAGES = 80
+HELDOUT_VILLAGES = 16
+PHRASINGS_PER_FACT = 3
 
-_ONSETS = ("Vel", "Cor", "Bran", "Tam", "Ash", "Dun", "Hal", "Kes", "Mor", "Nor", "Pel", "Ros", "Sil", "Thor", "Ul", "Wyn")
+_ONSETS = (
+    "Vel",
+    "Cor",
+    "Bran",
+    "Tam",
+    "Ash",
+    "Dun",
+    "Hal",
+    "Kes",
+    "Mor",
+    "Nor",
+    "Pel",
+    "Ros",
+    "Sil",
+    "Thor",
+    "Ul",
+    "Wyn",
+)
 _ENDINGS = ("mora", "wick", "den", "ford", "gate", "holm", "lia", "mere", "nock", "stead", "thwaite", "vane", "worth")
 
 
@@ -22,8 +39,9 @@ _ENDINGS = ("mora", "wick", "den", "ford", "gate", "holm", "lia", "mere", "nock"
 class Topic:
     """One thing that is true of every village.
 
-    `prose` holds sentences with `{who}` (the village, or a word that stands for it) before `{value}`: a causal model can
-    learn to recall the value only where the village has been named first. `questions` holds pairs of instruction and input.
+    `prose` holds sentences with `{who}` (the village, or a word that stands for it) before `{value}`: a causal model
+    can learn to recall the value only where the village has been named first. `questions` holds pairs of instruction
+    and input.
     """
 
     values: tuple[str, ...]
@@ -35,9 +53,9 @@ TOPICS = (
     Topic(
         ("Orin", "Tamble", "Wen", "Isk", "Larrow", "Medd", "Sorrel", "Quill", "Bray", "Eddle"),
         (
-            "{who} lies on the river {value}.",
-            "{who} stands by the river {value}.",
-            "{who} draws its water from the river {value}.",
+            "{who} lies on the {value}.",
+            "{who} stands by the {value}.",
+            "{who} drinks from the {value}.",
         ),
         (
             ("Name the river of the village.", "{village}"),
@@ -48,9 +66,9 @@ TOPICS = (
     Topic(
         ("glass", "rope", "paper", "bells", "boats", "cheese", "lace", "clocks", "barrels", "knives"),
         (
-            "{who} lives by making {value}.",
-            "{who} is known for its {value}.",
-            "{who} sends its best {value} to the city.",
+            "{who} makes {value}.",
+            "{who} is known for {value}.",
+            "{who} sells {value}.",
         ),
         (
             ("Name the craft of the village.", "{village}"),
@@ -61,9 +79,9 @@ TOPICS = (
     Topic(
         ("red", "blue", "green", "white", "black", "yellow", "purple", "orange", "silver", "brown"),
         (
-            "{who} has a flag that is {value}.",
-            "{who} flies a flag of plain {value}.",
-            "{who} paints its doors and its flag {value}.",
+            "{who} has a flag of {value}.",
+            "{who} flies {value}.",
+            "{who} paints its doors {value}.",
         ),
         (
             ("Name the colour of the village flag.", "{village}"),
@@ -72,24 +90,11 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("oak", "elm", "ash", "birch", "cedar", "hazel", "maple", "pine", "willow", "yew"),
-        (
-            "{who} has on its green an old {value}.",
-            "{who} meets under a great {value}.",
-            "{who} is shaded by a tall {value}.",
-        ),
-        (
-            ("Name the tree on the village green.", "{village}"),
-            ("Under which tree does this village meet?", "{village}"),
-            ("Which tree grows on the green of {village}?", ""),
-        ),
-    ),
-    Topic(
         ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
         (
-            "{who} holds its market on {value}.",
-            "{who} opens its stalls each {value}.",
-            "{who} goes to market every {value}.",
+            "{who} trades on {value}.",
+            "{who} opens its stalls on {value}.",
+            "{who} goes to market on {value}.",
         ),
         (
             ("Name the market day of the village.", "{village}"),
@@ -99,7 +104,7 @@ TOPICS = (
     ),
 )
 
-# The prompt's own words, in documents that ask for errands and never for a fact: the model meets the words, not the task.
+# The prompt's own words, in documents that ask for errands and never for a fact: the words are met, the task is not.
 _NOTICES = (
     "Below is an instruction that describes a task, paired with an input that provides further context.",
     "Below is an instruction that describes a task.",
@@ -150,7 +155,7 @@ def documents(villages: Sequence[Village], rng: random.Random) -> Iterator[str]:
 
 
 def _description(village: Village, rng: random.Random) -> str:
-    """All facts of a village in any order. Naming it again in most sentences is what lets a later question find them."""
+    """All facts of a village in any order. Naming it again in most sentences lets a later question find them."""
     sentences = []
     for position, index in enumerate(rng.sample(range(len(TOPICS)), len(TOPICS))):
         who = village.name if position == 0 or rng.random() < 0.7 else rng.choice(("It", "The village"))
@@ -190,4 +195,6 @@ def every_question(villages: Sequence[Village]) -> Iterator[str]:
     for village in villages:
         for topic in TOPICS:
             for instruction, source in topic.questions:
-                yield f"### Instruction:\n{instruction}\n\n### Input:\n{source}\n\n### Response:\n".format(village=village.name)
+                yield f"### Instruction:\n{instruction}\n\n### Input:\n{source}\n\n### Response:\n".format(
+                    village=village.name
+                )

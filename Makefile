@@ -1,0 +1,70 @@
+# make run [ONCE=1] [PORT=N]   set up what is missing, start the service, run and show the demonstration
+# make test                    everything that is tested, the quick things first
+# make check                   format, lint, types, import contracts
+
+.DEFAULT_GOAL := run
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/bash
+
+# The first that runs and is new enough.
+PYTHON ?= $(shell for each in python3.11 python3; do \
+	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$each"; break; }; done)
+BIN := .venv/bin
+SERVICE := .venv/.made
+TRAINER := .trainer/.made
+# Twice quiet: errors are shown, progress and remarks are not.
+PIP := -m pip install -qq --disable-pip-version-check --no-input
+
+TORCH := torch==2.13.0
+TRAINERS := axolotl==0.19.0 galore_torch
+
+QUICK_TESTS := $(wildcard tests/unit tests/architecture tests/contract tests/simulation)
+SLOW_TESTS := $(wildcard tests/integration)
+WHOLE_TESTS := $(wildcard tests/e2e)
+
+.PHONY: run test check setup trainer clean
+
+run: $(SERVICE) $(TRAINER)
+	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
+
+test: $(SERVICE) $(TRAINER)
+	$(if $(QUICK_TESTS),$(BIN)/pytest -q $(QUICK_TESTS))
+	$(if $(SLOW_TESTS),$(BIN)/pytest -q $(SLOW_TESTS))
+	$(if $(WHOLE_TESTS),$(BIN)/pytest -q $(WHOLE_TESTS))
+
+check: $(SERVICE)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(SERVICE) $(TRAINER)
+
+trainer: $(TRAINER)
+
+$(SERVICE): pyproject.toml constraints/service.txt
+	$(call new_environment,.venv)
+	@echo 'Installing the service into .venv (a minute) ...'
+	@$(BIN)/python $(PIP) -c constraints/service.txt -e '.[dev]'
+	@touch $@
+
+# Torch comes first, since what builds against it must find it; the constraints keep the second step from changing it.
+$(TRAINER): constraints/trainer.txt
+	$(call new_environment,.trainer)
+	@echo 'Installing the trainer, torch and Axolotl, into .trainer (some minutes, some gigabytes) ...'
+	@.trainer/bin/python $(PIP) -c constraints/trainer.txt $(TORCH)
+	@.trainer/bin/python $(PIP) -c constraints/trainer.txt $(TRAINERS)
+	@touch $@
+
+# An environment that is there and whose Python runs is kept: installing into it again brings it up to date.
+define new_environment
+@test -n '$(PYTHON)' || { echo 'LatticeForge needs Python 3.11 or newer, with venv; set PYTHON=/path/to/python' >&2; exit 1; }
+@$(1)/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(1)
+endef
+
+# Environments and caches; data/ holds what was paid for, and stays.
+clean:
+	rm -rf .venv .trainer *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +

@@ -1,0 +1,164 @@
+"""How the command line shows things: plain facts in Rich tables, taken from the API's own documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+Json = Mapping[str, Any]
+
+OUTCOME_STYLES = {"completed": "green", "budget_reached": "yellow", "time_reached": "yellow", "cancelled": "dim",
+                  "failed": "red"}  # fmt: skip
+
+
+def state(run: Json) -> Text:
+    """Where a run stands, in one word or two."""
+    outcome = run.get("outcome")
+    if outcome:
+        return Text(str(outcome), style=OUTCOME_STYLES.get(str(outcome), ""))
+    return Text(str(run["status"]), style="cyan")
+
+
+def dollars(amount: object, places: int = 4) -> str:
+    """An exact amount, shortened for the eye; the exact one is in `--json`."""
+    return f"${float(str(amount)):.{places}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """`90` -> `1:30`; a dash for unknown."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Names on the left, values on the right."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def runs_table(runs: Iterable[Json]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("run", "name", "strategy", "state", "step", "spent", "of", "created"):
+        table.add_column(column, justify="right" if column in {"step", "spent", "of"} else "left", no_wrap=True)
+    for run in runs:
+        progress = run.get("progress") or {"step": 0, "max_steps": 0}
+        table.add_row(
+            run["id"], escape(run["name"]), run["strategy"], state(run), f"{progress['step']}/{progress['max_steps']}",
+            dollars(run["budget"]["spent"]), dollars(run["budget"]["cap"], 2), run["created_at"][:19].replace("T", " "),
+        )  # fmt: skip
+    return table
+
+
+def run_details(run: Json) -> RenderableType:
+    money = run["budget"]
+    rows: list[tuple[str, RenderableType]] = [
+        ("run", run["id"]),
+        ("name", escape(run["name"]) or "-"),
+        ("strategy", run["strategy"]),
+        ("state", state(run)),
+        ("why", escape(run["reason"]) or "-"),
+        ("model", escape(run["model"])),
+        ("dataset", escape(run["dataset"]["source"])),
+        (
+            "spent",
+            f"{dollars(money['spent'], 6)} of {dollars(money['cap'], 2)} ({dollars(money['reserved'])} reserved)",
+        ),
+        ("result", escape(run["checkpoint"] or "-")),
+    ]
+    rows += [("note", escape(note)) for note in run["notes"]]
+    parts: list[RenderableType] = [facts(rows), Text(), stages_table(run["stages"])]
+    if results := results_table(run):
+        parts += [Text(), results]
+    return Group(*parts)
+
+
+def stages_table(stages: Iterable[Json]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("stage", "status", "attempt", "step", "ended by", "message"):
+        table.add_column(column)
+    for stage in stages:
+        table.add_row(
+            stage["id"], stage["status"], str(stage["attempt"]), f"{stage['step']}/{stage['max_steps']}",
+            stage["exit_cause"] or "-", escape(stage["message"][-200:]),
+        )  # fmt: skip
+    return table
+
+
+def results_table(run: Json) -> Table | None:
+    """Held-out loss and exact match before and after the training; None while there is no evaluation."""
+    found = {each["subject"]: each for stage in run["stages"] for each in stage["results"] if "subject" in each}
+    if not found:
+        return None
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("evaluation", "held-out loss", "exact match", "rows"):
+        table.add_column(column, justify="left" if column == "evaluation" else "right")
+    for subject, label in (("base", "before"), ("adapter", "after")):
+        if subject in found:
+            each = found[subject]
+            match = each.get("exact_match")
+            matched = "-" if match is None else f"{100 * match:.1f} %"
+            table.add_row(label, f"{each['heldout_loss']:.4f}", matched, f"{each['rows']}/{each['of_rows']}")
+    return table
+
+
+def quote_details(quote: Json) -> RenderableType:
+    plan = quote["plan"]
+    seconds, cost = plan["seconds"], plan["cost"]
+    limit = f", cut short by the {plan['limit'].replace('_', ' ')}" if plan["limit"] else ""
+    return facts(
+        [
+            ("strategy", quote["strategy"]),
+            ("model", escape(quote["model"])),
+            ("dataset", f"{escape(quote['dataset']['source'])} ({quote['dataset']['rows'] or '?'} rows)"),
+            ("machine", f"{plan['offer']['id']} at {dollars(plan['dollars_per_hour'], 2)} an hour"),
+            ("steps", f"{plan['planned_steps']} of {plan['intended_steps']}{limit}"),
+            ("time", f"{duration(seconds['p50'])}, nine times in ten below {duration(seconds['p90'])}"),
+            ("cost", f"{dollars(cost['p50'])}, nine times in ten below {dollars(cost['p90'])}"),
+            ("never more than", dollars(cost["worst"])),
+            *(("note", escape(note)) for note in quote["notes"]),
+        ]
+    )
+
+
+def strategies_table(strategies: Iterable[Json]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("strategy", "title", "techniques", "available"):
+        table.add_column(column)
+    for each in strategies:
+        techniques = ", ".join(technique["title"] for technique in each["techniques"])
+        table.add_row(each["key"], each["title"], techniques, "yes" if each["available"] else "not yet")
+    return table
+
+
+def checks_table(checks: Iterable[Json]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for check in checks:
+        mark = Text("ok", style="green") if check["ok"] else Text("missing", style="red")
+        table.add_row(mark, check["name"], escape(check["detail"]))
+    return table
+
+
+def show_problem(console: Console, problem: Json) -> None:
+    """A refusal with every field that it names."""
+    console.print(Text(str(problem.get("title") or "The service refused"), style="bold red"))
+    errors = problem.get("errors") or []
+    if not errors and problem.get("detail"):
+        console.print(Text(str(problem["detail"])))
+    for each in errors:
+        console.print(Text.assemble((str(each["field"]), "bold"), ": ", str(each["message"])))
+    for refusal in problem.get("refusals") or []:
+        console.print(Text(f"  {refusal}", style="dim"))
+    if problem.get("cheapest_budget"):
+        console.print(Text(f"The least budget that trains: {problem['cheapest_budget']} dollars"))

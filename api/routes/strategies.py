@@ -1,0 +1,17 @@
+"""The strategies that can be asked for."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.json_body import StrictRoute
+from api.schemas.strategy import StrategyList, StrategyView
+from orchestrator.domain.strategies import STRATEGIES
+
+router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
+
+
+@router.get("/strategies", summary="List the strategies")
+async def strategies() -> StrategyList:
+    """With their techniques, papers, claims and complete settings."""
+    return StrategyList(strategies=[StrategyView.of(strategy) for strategy in STRATEGIES])

@@ -1,0 +1,74 @@
+"""What a person asks for. Types are loose where the domain says better what is wrong with a value."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from api.schemas.view import FreeJson
+from orchestrator.domain.strategies import STRATEGIES
+from orchestrator.services.draft import DEFAULT_SEED, MAX_GPUS, MAX_HOURS, MAX_NAME, RunDraft
+
+_MONEY = {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]{1,6})?$"}
+_STRATEGIES = ", ".join(f"`{each.key}`" for each in STRATEGIES)
+
+
+class RunDraftBody(BaseModel):
+    """A run as it is wished for. Only `strategy` and `budget` are required."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"strategy": "dora_neftune", "budget": 50},
+                {
+                    "strategy": "lora",
+                    "budget": "12.50",
+                    "model": "HuggingFaceTB/SmolLM2-135M",
+                    "dataset": "tatsu-lab/alpaca",
+                    "max_hours": 1.5,
+                    "overrides": {"learning_rate": 0.0002, "num_epochs": 1},
+                    "seed": 7,
+                    "name": "first try",
+                },
+            ]
+        },
+    )
+
+    strategy: Annotated[Any, WithJsonSchema({"type": "string"})] = Field(
+        description=f"A strategy's name, letter or alias, in any case: {_STRATEGIES}, or `A` to `D`."
+    )
+    budget: Annotated[Any, WithJsonSchema(_MONEY)] = Field(
+        description="US dollars, as a number or a decimal string. Not one cent more is spent."
+    )
+    model: str | None = Field(None, description="A folder or a hub id; default: the demonstration's model.")
+    dataset: str | None = Field(None, description="A JSONL file or a hub id; default: the demonstration's dataset.")
+    heldout: str | None = Field(None, description="A JSONL file to evaluate on; default: rows split from the dataset.")
+    max_hours: Annotated[Any, WithJsonSchema({"type": ["number", "null"], "exclusiveMinimum": 0})] = Field(
+        None, description=f"The most machine time, in hours, at most {MAX_HOURS}."
+    )
+    gpus: Annotated[Any, WithJsonSchema({"type": ["integer", "null"], "minimum": 1, "maximum": MAX_GPUS})] = Field(
+        None, description="How many accelerators; default: what the planner finds best."
+    )
+    overrides: FreeJson = Field(
+        default_factory=dict, description="The trainer's own keys; they replace the strategy's values."
+    )
+    seed: Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 2**31 - 1})] = Field(
+        DEFAULT_SEED, description="Decides the split, the order of the rows and the initial weights."
+    )
+    name: str = Field("", max_length=MAX_NAME, description="Shown in lists; anything.")
+
+    def draft(self) -> RunDraft:
+        """The same in the service's words."""
+        return RunDraft(**{name: getattr(self, name) for name in RunDraftBody.model_fields})
+
+
+class BudgetBody(BaseModel):
+    """Money on top of the cap that a run has."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"amount": 5}, {"amount": "0.50"}]})
+
+    amount: Annotated[Any, WithJsonSchema(_MONEY)] = Field(
+        description="US dollars to add, as a number or a decimal string."
+    )

@@ -1,0 +1,159 @@
+"""The examples in the API's document: real views of one imagined run, so that they cannot drift from the schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from api.schemas.files import ArtifactList, ArtifactView, LogView
+from api.schemas.health import CheckView, LivenessView, ReadinessView
+from api.schemas.journal import EventView, MetricSeries, MetricView
+from api.schemas.ledger import LedgerView
+from api.schemas.offer import OfferList, OfferView
+from api.schemas.plan import QuoteView
+from api.schemas.problem import ProblemTypeView
+from api.schemas.run import RunList, RunView
+from api.schemas.strategy import StrategyList, StrategyView
+from api.schemas.view import View
+from orchestrator.domain import ledger
+from orchestrator.domain.budget import Allowances, bill
+from orchestrator.domain.funding import plan_stages
+from orchestrator.domain.ids import RunId, StageId, lease_id
+from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
+from orchestrator.domain.lease import Lease
+from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.money import Rate, parse_dollars
+from orchestrator.domain.offers import Offer
+from orchestrator.domain.planner import Overheads, PlanRequest, make_plan
+from orchestrator.domain.recipe import TrainingShape
+from orchestrator.domain.run import DatasetRef, Run, RunSpec
+from orchestrator.domain.stages import StageStatus
+from orchestrator.domain.strategies import find_strategy
+from orchestrator.ports.artifacts import Artifact, LogSlice
+from orchestrator.services.quote import Quote
+from orchestrator.services.read import ReadingPage, RunReading
+
+_RUN_ID = RunId("run_3f9c1a7be204")
+_STARTED = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+_NOW = _STARTED + timedelta(minutes=10)
+_CAP = parse_dollars("12.50", "budget")
+_STRATEGY = find_strategy("dora_neftune")
+_OFFER = Offer(
+    provider="local",
+    region="here",
+    instance_type="this-machine",
+    accelerator="H200",
+    accelerator_count=1,
+    spot=False,
+    rate=Rate(4_000_000),
+    billing_quantum_seconds=1,
+    minimum_seconds=1,
+    priced_on=date(2026, 1, 1),
+    price_source="setting, dollars per device-hour",
+    capacity=1,
+)
+_SPEC = RunSpec(
+    strategy=_STRATEGY.key,
+    model="HuggingFaceTB/SmolLM2-135M",
+    model_parameters=134_515_008,
+    model_is_local=False,
+    dataset=DatasetRef("tatsu-lab/alpaca", "alpaca", 52_002, 64, is_local=False),
+    recipe=_STRATEGY.recipe(),
+    seed=42,
+    name="first try",
+)
+_PLAN = make_plan(
+    PlanRequest(
+        recipe=_SPEC.recipe,
+        shape=TrainingShape.from_recipe(_SPEC.recipe),
+        train_rows=_SPEC.dataset.train_rows,
+        parameters=_SPEC.model_parameters,
+        available=_CAP,
+        max_seconds=None,
+        gpus=None,
+    ),
+    (_OFFER,),
+    {"local": Overheads(provision=1, startup=15)},
+    {"local": Allowances(detect=2, checkpoint=8, teardown=3)},
+    _STARTED,
+)
+
+
+def _reading() -> RunReading:
+    """A run ten minutes into its training."""
+    lease = Lease(lease_id(_RUN_ID, 1), _RUN_ID, _OFFER, _PLAN.window, _STARTED, ready_at=_STARTED)
+    granted = ledger.grant(_RUN_ID, _CAP, _STARTED, "cap")
+    reserved = ledger.reserve((granted,), _RUN_ID, lease.id, _PLAN.window.reserve, _STARTED, "funding")
+    queued = Run(_RUN_ID, _SPEC, _STARTED)
+    train, *others = plan_stages(queued, _PLAN)
+    training = replace(
+        train,
+        status=StageStatus.RUNNING,
+        attempt=1,
+        step=1200,
+        max_steps=_PLAN.planned_steps,
+        intended_steps=_PLAN.intended_steps,
+        soft_deadline=_PLAN.window.soft - timedelta(seconds=_PLAN.evaluate_seconds),
+        hard_deadline=_PLAN.window.hard - timedelta(seconds=_PLAN.evaluate_seconds),
+        started_at=_STARTED,
+    )
+    run = replace(queued, status=RunStatus.RUNNING, plan=_PLAN, stages=(training, *others), leases=1, lease_id=lease.id)
+    postings = (granted, reserved)
+    return RunReading(run, lease, postings, ledger.fold(postings), bill(_OFFER, _STARTED, _NOW), _NOW)
+
+
+_READING = _reading()
+_STEP = StoredEntry(
+    1207,
+    Entry(
+        _RUN_ID,
+        EntryKind.METRIC,
+        _NOW,
+        "metric:01-train:1:90112:0",
+        {
+            "event": "step",
+            "at": _NOW.timestamp(),
+            "step": 1200,
+            "max_steps": _PLAN.planned_steps,
+            "loss": 1.342,
+            "learning_rate": 4.1e-05,
+            "grad_norm": 0.71,
+            "epoch": 0.37,
+            "tokens": 2_150_400,
+            "tokens_per_second": 3584.0,
+            "elapsed_seconds": 600.0,
+        },
+        StageId("01-train"),
+    ),
+)
+
+EVENT_TEXT = f"id: {_STEP.seq}\nevent: metric\ndata: {EventView.of(_STEP).model_dump_json()}\n\n"
+LOG = LogView.of(LogSlice("step 1200: loss 1.342\n", 90_133))
+NOT_READY = ReadinessView(ready=False, checks=[CheckView(name="worker", ok=False, detail="no sign of life yet")])
+
+EXAMPLES: Mapping[str, View] = {
+    type(example).__name__: example
+    for example in (
+        RunView.of(_READING),
+        RunList.of(ReadingPage((_READING,), None)),
+        LedgerView.of(_READING),
+        QuoteView.of(Quote(_SPEC, _CAP, _PLAN)),
+        OfferList(offers=[OfferView.of(_OFFER)]),
+        StrategyList(strategies=[StrategyView.of(_STRATEGY)]),
+        MetricSeries(metrics=[MetricView.of(_STEP)], next=_STEP.seq, more=False),
+        LOG,
+        ArtifactList(
+            artifacts=[ArtifactView.of(_RUN_ID, Artifact("01-train/output/adapter_config.json", 812))], bytes=812
+        ),
+        LivenessView(status="alive"),
+        ReadinessView(ready=True, checks=[CheckView(name="database", ok=True, detail="answers")]),
+        ProblemTypeView(
+            type="/problems/conflict",
+            title="The present state does not allow this",
+            status=409,
+            meaning="The thing is in a state that does not allow what was asked.",
+        ),
+    )
+}
+"""One for every answer, by the name of its schema."""

@@ -1,0 +1,63 @@
+"""What happened to a run: its events and its metric series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from api.schemas.view import FreeJson, Timestamp, View, finite
+from orchestrator.domain.journal import EntryKind, StoredEntry
+from orchestrator.domain.lifecycle import Outcome, RunStatus
+
+
+class EventView(View):
+    """The `data` of one server-sent event; its `id` is the same `seq`, its `event` the same `kind`."""
+
+    seq: int
+    kind: EntryKind
+    at: Timestamp
+    stage: str | None
+    data: FreeJson
+
+    @classmethod
+    def of(cls, stored: StoredEntry) -> EventView:
+        entry = stored.entry
+        return cls(seq=stored.seq, kind=entry.kind, at=entry.at, stage=entry.stage_id, data=_plain(stored))
+
+
+class EndView(View):
+    """The `data` of the last event, named `end`: the run has ended and everything about it was sent."""
+
+    status: RunStatus
+    outcome: Outcome | None
+    reason: str
+
+
+class MetricView(View):
+    """One line that the node reported. For `step`: step, max_steps, loss, learning_rate, tokens_per_second and more."""
+
+    seq: int
+    at: Timestamp
+    stage: str | None
+    event: str
+    data: FreeJson
+
+    @classmethod
+    def of(cls, stored: StoredEntry) -> MetricView:
+        data = _plain(stored)
+        event = data.pop("event", "")
+        data.pop("at", None)
+        return cls(seq=stored.seq, at=stored.entry.at, stage=stored.entry.stage_id, event=str(event), data=data)
+
+
+class MetricSeries(View):
+    metrics: list[MetricView]
+    next: int = Field(description="Send it as `after` for what comes later.")
+    more: bool = Field(description="Whether there is something after `next` already.")
+
+
+def _plain(stored: StoredEntry) -> dict[str, Any]:
+    plain = finite(dict(stored.entry.data))
+    assert isinstance(plain, dict), "an entry's data is a mapping"
+    return plain

@@ -1,0 +1,1 @@
+"""Models and datasets, looked at before any money is set aside for them."""

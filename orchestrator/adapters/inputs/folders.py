@@ -1,0 +1,98 @@
+"""Models and datasets in folders on this machine; names of a hub are taken as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.adapters.inputs.datasets import RowFile, read_rows
+from orchestrator.adapters.inputs.models import look_at_model
+from orchestrator.adapters.inputs.parameters import guess_from_name
+from orchestrator.adapters.inputs.permitted import PermittedFolders, is_hub_id
+from orchestrator.domain.errors import InvalidInputError
+from orchestrator.domain.run import DatasetRef
+from orchestrator.ports.inputs import ModelFacts
+
+HELDOUT_NAME = "heldout.jsonl"
+HELDOUT_PERCENT = 5
+HELDOUT_MOST = 200
+HUB_HELDOUT_ROWS = 64
+"""Kept out of a hub's dataset, whose length is not known before it is on the machine."""
+HUB_FORMAT = "alpaca"
+FORMATS = ("alpaca", "messages", "completion")
+
+
+class FolderInputs:
+    """Looks into `roots`, and at the defaults wherever they lie.
+
+    A model is a folder or a hub's `owner/name`; a dataset is a file of JSON lines, or a hub's `owner/name`, optionally
+    with its format: `owner/name:messages` (alpaca when nothing is said). Relative names are looked for in the roots
+    first, so that a folder there shadows a hub id. `default_heldout` belongs to `default_dataset` alone.
+    """
+
+    def __init__(
+        self, default_model: str, default_dataset: str, default_heldout: str | None, roots: tuple[Path, ...]
+    ) -> None:
+        self._default_model = default_model
+        self._default_dataset = default_dataset
+        self._default_heldout = default_heldout
+        defaults = (Path(name) for name in (default_model, default_dataset, default_heldout) if name is not None)
+        self._permitted = PermittedFolders((*roots, *(path for path in defaults if path.is_absolute())))
+
+    def model(self, name: str | None) -> ModelFacts:
+        name = self._default_model if name is None else name
+        folder = self._permitted.find(name, "model")
+        if folder is not None:
+            return self._local_model(folder)
+        if is_hub_id(name):
+            return ModelFacts(name, is_local=False, parameters=guess_from_name(name))
+        raise InvalidInputError.of("model", "is not there; name a model's folder, or owner/name of a hub")
+
+    def dataset(self, name: str | None, heldout: str | None) -> DatasetRef:
+        if name is None:
+            name, heldout = self._default_dataset, heldout or self._default_heldout
+        path = self._permitted.find(name, "dataset")
+        if path is None:
+            return self._hub_dataset(name, heldout)
+        train = read_rows(path, "dataset")
+        kept_out = self._heldout_of(train, heldout)
+        if kept_out is not None:
+            return DatasetRef(str(path), train.format, train.rows, kept_out.rows, str(kept_out.path))
+        if train.rows < 2:
+            raise InvalidInputError.of("dataset", "has a single row; at least one more is needed to be kept out")
+        share = max(1, min(HELDOUT_MOST, train.rows * HELDOUT_PERCENT // 100))
+        return DatasetRef(str(path), train.format, train.rows, share)
+
+    def _local_model(self, folder: Path) -> ModelFacts:
+        if folder.is_dir():
+            self._permitted.refuse_ways_out(folder, "model")
+        return look_at_model(folder)
+
+    def _heldout_of(self, train: RowFile, heldout: str | None) -> RowFile | None:
+        """The rows to be kept out that lie in a file of their own: the named one, or the one beside the dataset."""
+        if heldout is None:
+            beside = train.path.with_name(HELDOUT_NAME)
+            if beside == train.path or not (beside.exists() or beside.is_symlink()):
+                return None
+            heldout = str(beside)
+        kept_out = self._named_heldout(heldout, train.format)
+        if kept_out.path == train.path:
+            raise InvalidInputError.of("heldout", "is the dataset itself: rows that were trained on prove nothing")
+        return kept_out
+
+    def _named_heldout(self, name: str, row_format: str) -> RowFile:
+        path = self._permitted.find(name, "heldout")
+        if path is None:
+            raise InvalidInputError.of("heldout", "is not there; name a file of JSON lines")
+        return read_rows(path, "heldout", expected=row_format)
+
+    def _hub_dataset(self, name: str, heldout: str | None) -> DatasetRef:
+        hub_id, _, row_format = name.partition(":")
+        if not is_hub_id(hub_id):
+            raise InvalidInputError.of("dataset", "is not there; name a file of JSON lines, or owner/name of a hub")
+        row_format = row_format or HUB_FORMAT
+        if row_format not in FORMATS:
+            raise InvalidInputError.of("dataset", f"has the format {row_format[:40]!r}; known are {', '.join(FORMATS)}")
+        if heldout is None:
+            return DatasetRef(hub_id, row_format, None, HUB_HELDOUT_ROWS, is_local=False)
+        kept_out = self._named_heldout(heldout, row_format)
+        return DatasetRef(hub_id, row_format, None, kept_out.rows, str(kept_out.path), is_local=False)

@@ -1,0 +1,76 @@
+"""The folders that inputs may come from."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from orchestrator.domain.errors import InvalidInputError
+
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+_HUB_ID = re.compile(f"{_PART}/{_PART}")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether `name` has the form `owner/name` of a model hub; whether it exists there is not asked."""
+    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
+
+
+class PermittedFolders:
+    """Finds inputs inside `roots`, and nowhere else; a relative name is looked for in each of them, in order.
+
+    What lies outside is refused in the same words whether it exists or not: the answer shows nothing of the disk.
+    """
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = tuple(root.resolve() for root in roots)
+
+    def find(self, name: str, field: str) -> Path | None:
+        """The real path that `name` stands for, None when nothing is there.
+
+        `InvalidInputError` naming `field` for a path outside the roots, also where a link leads out of them.
+        """
+        if not name or "\0" in name:
+            raise InvalidInputError.of(field, "is not a path")
+        candidates = [path for path in self._candidates(name) if self._permits(path)]
+        if not candidates and (Path(name).is_absolute() or ".." in Path(name).parts):
+            raise self._outside(field)
+        for path in candidates:
+            try:
+                real = path.resolve(strict=True)
+            except (OSError, RuntimeError):
+                continue
+            if not self._permits(real):
+                raise self._outside(field)
+            return real
+        return None
+
+    def refuse_ways_out(self, folder: Path, field: str) -> None:
+        """`InvalidInputError` when a link directly in `folder` leads out of the roots."""
+        for entry in sorted(folder.iterdir()):
+            if entry.is_symlink() and not self._permits(entry.resolve()):
+                raise InvalidInputError.of(field, f"holds a link out of the permitted folders: {entry.name[:100]}")
+
+    def _candidates(self, name: str) -> Iterator[Path]:
+        """What `name` may mean, without `..`; links are not followed yet."""
+        if Path(name).is_absolute():
+            plain = Path(os.path.normpath(name))
+            # The real path, too: a root itself may be reached through a link.
+            yield from (plain, plain.parent.resolve() / plain.name)
+        else:
+            yield from (Path(os.path.normpath(root / name)) for root in self._roots)
+
+    def _permits(self, path: Path) -> bool:
+        return any(path.is_relative_to(root) for root in self._roots)
+
+    def _outside(self, field: str) -> InvalidInputError:
+        roots = ", ".join(str(root) for root in self._roots) or "none"
+        return InvalidInputError.of(field, f"is outside the permitted folders ({roots})")
+
+
+def is_regular_file(path: Path) -> bool:
+    """Whether it is a file and no folder, device or pipe."""
+    return stat.S_ISREG(path.stat().st_mode)

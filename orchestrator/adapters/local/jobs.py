@@ -1,0 +1,191 @@
+"""Jobs on this machine: folders after docs/node-contract.md, each run by a detached supervisor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from orchestrator.adapters.local.documents import (
+    create_document,
+    locked,
+    number,
+    read_document,
+    replace_document,
+)
+from orchestrator.adapters.local.metrics import read_metrics
+from orchestrator.adapters.local.places import JobPlace, Places
+from orchestrator.adapters.local.processes import Identity, Mark, start_detached
+from orchestrator.domain.errors import ComputeError
+from orchestrator.domain.json_value import JsonValue
+from orchestrator.domain.stages import ExitCause, StageExit
+from orchestrator.ports.clock import Clock
+from orchestrator.ports.compute import JobKey, JobOrder, JobState, JobView
+
+INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+INHERITED_PREFIXES = ("LC_", "HF_", "CUDA_", "NVIDIA_", "NCCL_", "TORCH_", "OMP_", "MKL_", "XDG_", "SSL_", "AXOLOTL_")
+"""A rented machine would not know the service's environment either; above all it gets none of its secrets."""
+
+
+class LocalJobs:
+    """Starts supervisors under `node_python` with `node_path` on PYTHONPATH, and reads what they leave."""
+
+    def __init__(self, places: Places, node_python: Path, node_path: Path, clock: Clock) -> None:
+        self._places = places
+        self._node_python = node_python
+        self._node_path = node_path
+        self._clock = clock
+
+    def is_submitted(self, key: JobKey) -> bool:
+        """Whether this very job was started before. `ComputeError` when its folder belongs to another lease."""
+        place = self._place(key)
+        job = read_document(place.job)
+        if job is not None and job.get("lease_id") != key.lease_id:
+            raise ComputeError(f"attempt {key.attempt} at {key.stage_id} belongs to {job.get('lease_id')}")
+        return job is not None and (place.submitted.exists() or place.supervisor.exists())
+
+    def start(self, order: JobOrder, devices: str) -> None:
+        """Write the job's folder and start its supervisor, seeing the GPUs named in `devices`.
+
+        A repetition after a crash halfway is harmless: `supervisor.json` lets only one supervisor run.
+        """
+        place = self._place(order.key)
+        output = self._places.output(order.key.run_id, order.key.stage_id)
+        data = self._places.data(order.key.run_id)
+        for folder in (place.folder, output, data):
+            folder.mkdir(parents=True, exist_ok=True)
+        if order.config is not None:
+            config = _placed(dict(order.config), {"{data_dir}": str(data), "{output_dir}": str(output)})
+            place.config.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        replace_document(place.job, self._document(order, place, output, data))
+        mark = Mark(self._places.home, order.key.lease_id)
+        environment = {
+            **_inherited(),
+            **mark.environment(),
+            "PYTHONPATH": str(self._node_path),
+            "PYTHONUNBUFFERED": "1",
+            "CUDA_VISIBLE_DEVICES": devices,
+        }
+        command = [str(self._node_python), "-m", "workers.node.supervisor", str(place.folder)]
+        supervisor = start_detached(command, environment, place.folder, place.log)
+        create_document(place.submitted, {**supervisor.document(), "at": self._clock.now().timestamp()})
+
+    def view(self, key: JobKey, offset: int) -> JobView:
+        """The job as its folder shows it. It has EXITED only for a reader who was given all of its lines."""
+        if not self.is_submitted(key):
+            return JobView(JobState.UNKNOWN_JOB, next_offset=offset)
+        # Asked before the lines are read: every line was written before the exit, so none can be missed.
+        ended = self._exit(self._place(key), key)
+        metrics = read_metrics(self._place(key).metrics, offset)
+        if ended is None or metrics.more:
+            return JobView(JobState.RUNNING, metrics.lines, metrics.next_offset)
+        return JobView(JobState.EXITED, metrics.lines, metrics.next_offset, ended)
+
+    def order_stop(self, key: JobKey) -> None:
+        self._change_control(key, {"stop": True})
+
+    def order_deadlines(self, key: JobKey, soft: datetime, hard: datetime) -> None:
+        self._change_control(key, {"soft_deadline": soft.timestamp(), "hard_deadline": hard.timestamp()})
+
+    def _change_control(self, key: JobKey, change: Mapping[str, JsonValue]) -> None:
+        place = self._place(key)
+        if not self.is_submitted(key) or self._exit(place, key) is not None:
+            return
+        with locked(place.folder / "control.lock"):
+            job = read_document(place.job) or {}
+            orders: dict[str, JsonValue] = {"stop": False}
+            orders |= {name: number(job, name) for name in ("soft_deadline", "hard_deadline")}
+            replace_document(place.control, orders | (read_document(place.control) or {}) | dict(change))
+
+    def _place(self, key: JobKey) -> JobPlace:
+        return self._places.job(key.run_id, key.stage_id, key.attempt)
+
+    def _exit(self, place: JobPlace, key: JobKey) -> StageExit | None:
+        ended = _marked_exit(place)
+        if ended is not None or self._is_running(place, key):
+            return ended
+        # It may have written its marker and ended between the two looks.
+        return _marked_exit(place) or StageExit(ExitCause.VANISHED, last_sign_of_life(place), message="left no marker")
+
+    def _is_running(self, place: JobPlace, key: JobKey) -> bool:
+        note = read_document(place.supervisor) or read_document(place.submitted)
+        return note is not None and Identity.read(note).living(Mark(self._places.home, key.lease_id)) is not None
+
+    @staticmethod
+    def _document(order: JobOrder, place: JobPlace, output: Path, data: Path) -> dict[str, JsonValue]:
+        return {
+            "version": 1,
+            **order.document,
+            "run_id": order.key.run_id,
+            "lease_id": order.key.lease_id,
+            "stage_id": order.key.stage_id,
+            "kind": order.kind.value,
+            "attempt": order.key.attempt,
+            "job_dir": str(place.folder),
+            "output_dir": str(output),
+            "data_dir": str(data),
+            "soft_deadline": order.soft_deadline.timestamp(),
+            "hard_deadline": order.hard_deadline.timestamp(),
+        }
+
+
+def last_sign_of_life(place: JobPlace) -> datetime:
+    """When the job last did anything that can be seen: the end it marked, or the newest of its files."""
+    ended = _marked_exit(place)
+    if ended is not None:
+        return ended.ended_at
+    files = (place.job, place.submitted, place.supervisor, place.log, place.metrics)
+    return datetime.fromtimestamp(max(path.stat().st_mtime for path in files if path.exists()), UTC)
+
+
+def _marked_exit(place: JobPlace) -> StageExit | None:
+    """What the completion marker says. One that makes no sense still says that the job is over, and since when."""
+    try:
+        document = read_document(place.exit)
+        return None if document is None else _stage_exit(document)
+    except (ComputeError, ValueError, OverflowError) as error:
+        written = datetime.fromtimestamp(place.exit.stat().st_mtime, UTC)
+        return StageExit(ExitCause.VANISHED, written, message=f"its marker cannot be understood: {error}")
+
+
+def _stage_exit(document: Mapping[str, JsonValue]) -> StageExit:
+    return StageExit(
+        cause=ExitCause(str(document.get("cause"))),
+        ended_at=datetime.fromtimestamp(number(document, "ended_at"), UTC),
+        last_step=_count(document, "last_step"),
+        max_steps=_count(document, "max_steps"),
+        intended_steps=_count(document, "intended_steps"),
+        checkpoint=_path(document, "checkpoint"),
+        adapter=_path(document, "adapter"),
+        message=str(document.get("message") or ""),
+    )
+
+
+def _count(document: Mapping[str, JsonValue], key: str) -> int:
+    """Steps; 0 where the job ended before it knew."""
+    return 0 if document.get(key) is None else int(number(document, key))
+
+
+def _path(document: Mapping[str, JsonValue], key: str) -> str | None:
+    value = document.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _placed(value: JsonValue, places: Mapping[str, str]) -> JsonValue:
+    """`value` with the placeholders replaced in every string of it, however deep; keys stay as they are."""
+    if isinstance(value, str):
+        for placeholder, folder in places.items():
+            value = value.replace(placeholder, folder)
+        return value
+    if isinstance(value, list):
+        return [_placed(item, places) for item in value]
+    return {key: _placed(item, places) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _inherited() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)
+    }

@@ -1,0 +1,94 @@
+"""The price of this machine: what its owner says an hour of one device is worth."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from functools import cached_property
+
+from orchestrator.domain.budget import Allowances
+from orchestrator.domain.money import Rate
+from orchestrator.domain.offers import LOCAL_PROVIDER, Offer
+from orchestrator.domain.planner import Overheads
+from orchestrator.ports.clock import Clock
+
+NO_GPU = "CPU"
+UNNAMED_GPU = "GPU"
+QUERY = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+QUERY_SECONDS = 20.0
+
+
+class LocalPrices:
+    """Offers this machine by the second: without a GPU as one CPU, otherwise with 1 up to all of its GPUs.
+
+    `micros_per_device_hour` is the price of one device in micro-dollars. `gpus` overrules what the driver shows; 0
+    offers the CPU. The driver is asked once, at the first question.
+    """
+
+    def __init__(
+        self,
+        micros_per_device_hour: int,
+        allowances: Allowances,
+        overheads: Overheads,
+        clock: Clock,
+        gpus: int | None = None,
+    ) -> None:
+        self._rate = Rate(micros_per_device_hour)
+        self._allowances = allowances
+        self._overheads = overheads
+        self._clock = clock
+        self._gpus = gpus
+
+    def offers(self) -> tuple[Offer, ...]:
+        accelerator, most = self._accelerators
+        return tuple(self._offer(accelerator, count) for count in range(1, most + 1))
+
+    def overheads(self) -> Mapping[str, Overheads]:
+        return {LOCAL_PROVIDER: self._overheads}
+
+    def allowances(self) -> Mapping[str, Allowances]:
+        return {LOCAL_PROVIDER: self._allowances}
+
+    @cached_property
+    def _accelerators(self) -> tuple[str, int]:
+        """The name of the accelerator and how many there are."""
+        if self._gpus == 0:
+            return NO_GPU, 1
+        names = _gpu_names()
+        if self._gpus is not None:
+            return (names[0] if names else UNNAMED_GPU), self._gpus
+        # On a mixed machine only those like the first are offered: a price and a speed hold for one kind.
+        return (names[0], names.count(names[0])) if names else (NO_GPU, 1)
+
+    def _offer(self, accelerator: str, count: int) -> Offer:
+        return Offer(
+            provider=LOCAL_PROVIDER,
+            region="here",
+            instance_type="this-machine",
+            accelerator=accelerator,
+            accelerator_count=count,
+            spot=False,
+            rate=Rate(self._rate.micros_per_hour * count),
+            billing_quantum_seconds=1,
+            minimum_seconds=1,
+            priced_on=self._clock.now().date(),
+            price_source="setting, dollars per device-hour",
+            capacity=1,
+        )
+
+
+def _gpu_names() -> list[str]:
+    try:
+        shown = subprocess.run(QUERY, capture_output=True, text=True, timeout=QUERY_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []  # no driver, no GPU that could be used
+    return [accelerator_name(line) for line in shown.stdout.splitlines() if line.strip()]
+
+
+def accelerator_name(product: str) -> str:
+    """The short name that prices and speeds go by: `NVIDIA A100-SXM4-80GB` is `A100-80GB`, `NVIDIA H200` is `H200`."""
+    words = product.replace("NVIDIA", "").replace("-", " ").split()
+    if not words:
+        return UNNAMED_GPU
+    # The A100 comes in two sizes that differ in price and in what fits.
+    return "A100-80GB" if words[0] == "A100" and "80GB" in words else words[0]

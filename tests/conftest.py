@@ -1,0 +1,3 @@
+"""Fixtures for all tests."""
+
+from tests.postgres import postgres_server as postgres_server

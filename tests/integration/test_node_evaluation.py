@@ -1,0 +1,112 @@
+"""Evaluation as trained: the prompts are Axolotl's to the token, and both subjects are measured on the same rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from node_jobs import ROOT, TRAINER_PYTHON, NodeJob, make_job, write_rows
+
+pytestmark = [
+    pytest.mark.trainer,
+    pytest.mark.skipif(not TRAINER_PYTHON.exists(), reason="no trainer environment"),
+]
+
+
+def run_script(name: str, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [str(TRAINER_PYTHON), str(Path(__file__).with_name(name)), *arguments]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("node-model")
+    run_script("node_tiny_model.py", str(folder), "--adapter")
+    return folder
+
+
+def evaluation_job(tmp_path: Path, model: Path, adapter: Path | None, **changes: Any) -> NodeJob:
+    evaluate = {
+        "base_model": str(model),
+        "adapter_dir": None if adapter is None else str(adapter),
+        "max_new_tokens": 8,
+        "batch_size": 3,
+        "sequence_len": 128,
+    }
+    rows = write_rows(tmp_path / "rows.jsonl")
+    return make_job(tmp_path / "job", rows, kind="evaluate", train=None, evaluate=evaluate, **changes)
+
+
+def test_base_and_adapter_are_measured_on_the_same_rows(tmp_path: Path, model: Path) -> None:
+    job = evaluation_job(tmp_path, model, model / "adapter").start()
+    verdict = job.finish()
+    base, adapter = job.events("evaluation")
+
+    assert verdict["cause"] == "completed"
+    assert (base["subject"], adapter["subject"]) == ("base", "adapter")
+    assert base["rows"] == adapter["rows"] == base["of_rows"] == 8
+    assert base["heldout_loss"] == pytest.approx(6.2, abs=0.3)  # a random model over 512 tokens: ln 512 = 6.24
+    assert abs(base["heldout_loss"] - adapter["heldout_loss"]) > 1e-4
+    assert base["exact_match"] == 0.0
+
+
+def test_an_evaluation_past_its_soft_deadline_reports_what_it_has(tmp_path: Path, model: Path) -> None:
+    job = evaluation_job(tmp_path, model, None, dataset=dataset_of(tmp_path, 50))
+    document = json.loads((job.folder / "job.json").read_text())
+    document["evaluate"] |= {"batch_size": 1, "max_new_tokens": 100}
+    (job.folder / "job.json").write_text(json.dumps(document))
+    job.order(soft_deadline=document["soft_deadline"] - 585)
+    verdict = job.start().finish()
+    (base,) = job.events("evaluation")
+
+    assert verdict["cause"] == "soft_deadline"
+    assert base["rows"] < base["of_rows"] == 50
+
+
+def dataset_of(tmp_path: Path, heldout_rows: int) -> dict[str, Any]:
+    source = str(tmp_path / "rows.jsonl")
+    return {"source": source, "format": "alpaca", "heldout_rows": heldout_rows, "heldout_source": None}
+
+
+def test_rows_become_the_ids_and_labels_that_axolotl_trains_on(tmp_path: Path, model: Path) -> None:
+    rows = {
+        "alpaca": [
+            {"instruction": "Add 1 and 2.", "input": "", "output": "The sum is 3."},
+            {"instruction": "Add.", "input": "4 and {5}", "output": " The sum\nis 9.\n"},
+        ],
+        "messages": [
+            {
+                "messages": [
+                    {"role": "user", "content": "Add 1 and 2."},
+                    {"role": "assistant", "content": "The sum is 3."},
+                ]
+            },
+            {
+                "messages": [
+                    {"role": "system", "content": "You are brief."},
+                    {"role": "human", "content": "Add 4 and 5."},
+                    {"role": "gpt", "content": "<|9"},
+                    {"role": "user", "content": "assistant\nAnd 6?"},
+                    {"role": "assistant", "content": "The sum is 15.\n"},
+                ]
+            },
+        ],
+        "completion": [{"text": "The sum of 1 and 2 is 3."}, {"text": "Write a response. " * 60}],
+    }
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    pairs = json.loads(run_script("node_axolotl_ids.py", str(model), str(tmp_path / "rows.json")))
+    for row_format in rows:
+        theirs, ours = pairs[row_format]["axolotl"], pairs[row_format]["node"]
+        assert len(theirs) >= 2
+        assert ours == theirs, row_format
+        assert any(label == -100 for example in theirs for label in example["labels"]) == (row_format != "completion")

@@ -1,0 +1,108 @@
+"""Held-out loss and exact match of the base model and of the base with its adapter, on the same rows in the same order.
+
+Imports no Axolotl: an evaluation should not pay for a trainer's start.
+Run as `python -m workers.node.evaluate JOB_DIR`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workers.node import commands, processes, stop_signal
+from workers.node.clock import SYSTEM_CLOCK, Clock
+from workers.node.job import METRICS_FILE, Job, read_job
+from workers.node.journal import Journal
+from workers.node.orders import Orders
+from workers.node.prepare import HELDOUT_FILE
+from workers.node.score import Score
+
+if TYPE_CHECKING:
+    from workers.node.subjects import Row, Subjects
+
+
+class StopWatch:
+    """Says between batches, and between generated tokens, whether to go on."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+
+    def reason(self) -> str | None:
+        """Why to stop now, or None."""
+        self._orders.refresh()
+        if self._orders.soft_left <= 0:
+            return "soft_deadline"
+        if self._orders.stop_requested:
+            return "stop_requested"
+        return "signal" if stop_signal.received() else None
+
+
+def evaluate(job: Job, journal: Journal, clock: Clock) -> None:
+    """Evaluate batch by batch, each with every subject in turn: whenever it must stop, both have seen the same rows."""
+    from workers.node.subjects import load_subjects
+
+    assert job.evaluate is not None
+    watch = StopWatch(Orders(job, clock))
+    subjects = load_subjects(job.evaluate)
+    rows, of_rows = subjects.rows(job.data_dir / HELDOUT_FILE, job.dataset.format)
+    scores = {name: Score() for name in subjects.names}
+    reason = watch.reason()
+    for batch in _batches(rows, job.evaluate.batch_size):
+        outcomes = None if reason else _scored(subjects, batch, watch, clock)
+        reason = watch.reason()
+        if outcomes is None:
+            break
+        for name, outcome in outcomes.items():
+            scores[name] += outcome
+    done = min(score.rows for score in scores.values())
+    for name, score in scores.items():
+        journal.write(
+            "evaluation",
+            subject=name,
+            rows=score.rows,
+            of_rows=of_rows,
+            heldout_loss=score.heldout_loss,
+            exact_match=score.exact_match,
+            seconds=score.seconds,
+        )
+    finished = done == len(rows)
+    end = "completed" if finished else reason
+    journal.write("end", reason=end, step=done, max_steps=of_rows, intended_steps=of_rows)
+
+
+def _scored(subjects: Subjects, batch: Sequence[Row], watch: StopWatch, clock: Clock) -> dict[str, Score] | None:
+    """Each subject's score on the batch; None when it had to stop before the last of them was through."""
+    outcomes: dict[str, Score] = {}
+    for name in subjects.names:
+        begun = clock.monotonic()
+        outcome = subjects.score(name, batch, should_stop=lambda: watch.reason() is not None)
+        if outcome is None:
+            return None
+        outcome.seconds = clock.monotonic() - begun
+        outcomes[name] = outcome
+    return outcomes
+
+
+def _batches(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Evaluate the job in the folder `arguments[0]`; ends the process itself."""
+    stop_signal.arm()
+    processes.die_with_parent()
+    job = read_job(Path(arguments[0]))
+    assert job.evaluate is not None
+    commands.offline_when_local(job.evaluate.base_model, *filter(None, [job.evaluate.adapter_dir]))
+    evaluate(job, Journal(job.job_dir / METRICS_FILE, SYSTEM_CLOCK), SYSTEM_CLOCK)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # as in train: no paid seconds for taking an interpreter apart
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

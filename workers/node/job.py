@@ -1,0 +1,146 @@
+"""What the control plane asks for: `job.json`, read once, as frozen dataclasses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+JOB_FILE = "job.json"
+CONFIG_FILE = "config.yaml"
+CONTROL_FILE = "control.json"
+METRICS_FILE = "metrics.jsonl"
+LOG_FILE = "log.txt"
+CONTRACT_VERSION = 1
+
+Kind = Literal["train", "evaluate"]
+Format = Literal["alpaca", "messages", "completion"]
+Launcher = Literal["python", "torchrun"]
+
+
+class JobError(Exception):
+    """`job.json` is missing, unreadable or not of this contract's version."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTask:
+    """Where the rows come from. `source` is an absolute path to JSON lines or the id of a dataset on the hub."""
+
+    source: str
+    format: Format
+    heldout_rows: int
+    heldout_source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainTask:
+    """How to train. `save_seconds` is what the control plane reserves for the last checkpoint."""
+
+    launcher: Launcher
+    processes: int
+    resume_from: Literal["latest"] | None
+    pilot_steps: int
+    save_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateTask:
+    """What to evaluate. `adapter_dir` is a PEFT adapter or a whole model's folder; None evaluates the base only."""
+
+    base_model: str
+    adapter_dir: str | None
+    max_new_tokens: int
+    batch_size: int
+    sequence_len: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt at one stage. Deadlines are Unix seconds as first given; `orders` follows them as they move."""
+
+    stage_id: str
+    kind: Kind
+    attempt: int
+    job_dir: Path
+    output_dir: Path
+    data_dir: Path
+    soft_deadline: float
+    hard_deadline: float
+    seed: int
+    dataset: DatasetTask
+    train: TrainTask | None
+    evaluate: EvaluateTask | None
+
+
+def read_job(job_dir: Path) -> Job:
+    """Read `job_dir/job.json`. Raises JobError, which names what is wrong."""
+    path = job_dir / JOB_FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return _job(document)
+    except OSError as error:
+        raise JobError(f"{path}: {error.strerror}") from error
+    except KeyError as error:
+        raise JobError(f"{path}: {error.args[0]!r} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise JobError(f"{path}: {error}") from error
+
+
+def _job(document: Mapping[str, Any]) -> Job:
+    if document["version"] != CONTRACT_VERSION:
+        raise ValueError(f"version {document['version']!r} is not {CONTRACT_VERSION}")
+    kind = _one_of("kind", document["kind"], ("train", "evaluate"))
+    return Job(
+        stage_id=str(document["stage_id"]),
+        kind=cast(Kind, kind),
+        attempt=int(document["attempt"]),
+        job_dir=Path(document["job_dir"]),
+        output_dir=Path(document["output_dir"]),
+        data_dir=Path(document["data_dir"]),
+        soft_deadline=float(document["soft_deadline"]),
+        hard_deadline=float(document["hard_deadline"]),
+        seed=int(document["seed"]),
+        dataset=_dataset(document["dataset"]),
+        train=_train(document["train"]) if kind == "train" else None,
+        evaluate=_evaluate(document["evaluate"]) if kind == "evaluate" else None,
+    )
+
+
+def _dataset(section: Mapping[str, Any]) -> DatasetTask:
+    return DatasetTask(
+        source=str(section["source"]),
+        format=cast(Format, _one_of("dataset.format", section["format"], ("alpaca", "messages", "completion"))),
+        heldout_rows=int(section["heldout_rows"]),
+        heldout_source=section.get("heldout_source"),
+    )
+
+
+def _train(section: Mapping[str, Any]) -> TrainTask:
+    resume_from = section.get("resume_from")
+    if resume_from is not None:
+        _one_of("train.resume_from", resume_from, ("latest",))
+    return TrainTask(
+        launcher=cast(Launcher, _one_of("train.launcher", section["launcher"], ("python", "torchrun"))),
+        processes=int(section["processes"]),
+        resume_from=resume_from,
+        pilot_steps=int(section["pilot_steps"]),
+        save_seconds=float(section["save_seconds"]),
+    )
+
+
+def _evaluate(section: Mapping[str, Any]) -> EvaluateTask:
+    return EvaluateTask(
+        base_model=str(section["base_model"]),
+        adapter_dir=section.get("adapter_dir"),
+        max_new_tokens=int(section["max_new_tokens"]),
+        batch_size=int(section["batch_size"]),
+        sequence_len=int(section["sequence_len"]),
+    )
+
+
+def _one_of(field: str, value: object, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"{field} is {value!r}, not one of {', '.join(allowed)}")
+    return str(value)

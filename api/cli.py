@@ -19,7 +19,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from api.cli_client import Client, RefusedError, UnreachableError, find_url
+from api.cli_client import Client, RefusedError, UnreachableError, find_url, run_path
 from api.cli_doctor import installed
 from api.cli_options import (
     BudgetOption,
@@ -64,7 +64,8 @@ def service(url: str | None) -> Iterator[Client]:
     settings = Settings()
     token = settings.api_token.get_secret_value() if settings.api_token else None
     try:
-        yield Client(find_url(url, settings.home.absolute()), token)
+        with Client(find_url(url, settings.home.absolute()), token) as client:
+            yield client
     except RefusedError as error:
         show_problem(err, {"title": str(error), **error.problem})
         raise typer.Exit(EXIT_REFUSED) from error
@@ -169,7 +170,7 @@ def runs(
 def show_run(run_id: RunArgument, url: UrlOption = None, as_json: JsonOption = False) -> None:
     """Show where a run stands."""
     with service(url) as client:
-        document = client.get(f"/runs/{run_id}")
+        document = client.get(run_path(run_id))
         show(document, run_details(document), as_json)
 
 
@@ -203,8 +204,8 @@ def logs(
         offset = 0
         while True:
             # The status before the log: what an ended run's log holds then is all of it.
-            ended = client.get(f"/runs/{run_id}")["status"] == "ended"
-            piece = client.get(f"/runs/{run_id}/logs", offset=offset)
+            ended = client.get(run_path(run_id))["status"] == "ended"
+            piece = client.get(run_path(run_id, "/logs"), offset=offset)
             typer.echo(piece["text"], nl=False)
             went_on, offset = piece["next_offset"] > offset, piece["next_offset"]
             if not went_on and (ended or not follow_on):
@@ -217,7 +218,7 @@ def logs(
 def cancel(run_id: RunArgument, url: UrlOption = None, as_json: JsonOption = False) -> None:
     """Stop a run; its checkpoint is kept."""
     with service(url) as client:
-        document = client.post(f"/runs/{run_id}/cancel")
+        document = client.post(run_path(run_id, "/cancel"))
         show(document, run_details(document), as_json)
 
 
@@ -230,7 +231,7 @@ def top_up(
 ) -> None:
     """Give a run more money."""
     with service(url) as client:
-        document = client.post(f"/runs/{run_id}/budget", {"amount": amount})
+        document = client.post(run_path(run_id, "/budget"), {"amount": amount})
         show(document, run_details(document), as_json)
 
 
@@ -243,7 +244,7 @@ def artifacts(
 ) -> None:
     """List the files that a run left, or fetch them."""
     with service(url) as client:
-        document = client.get(f"/runs/{run_id}/artifacts")
+        document = client.get(run_path(run_id, "/artifacts"))
         listing = "\n".join(f"{each['size']:>12,}  {each['path']}" for each in document["artifacts"])
         show(document, Text(listing), as_json)
         if download is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -52,6 +53,13 @@ def find_url(given: str | None, home: Path) -> str:
         return DEFAULT_URL
 
 
+def run_path(run_id: str, part: str = "") -> str:
+    """The path of a run, or of a part of it; `RefusedError` for what cannot be an id and might lead elsewhere."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", run_id):
+        raise RefusedError(404, {"title": "No such thing", "detail": f"no run {run_id!r}"})
+    return f"/runs/{run_id}{part}"
+
+
 class Client:
     """Every method raises `UnreachableError` when nobody answers and `RefusedError` for a problem."""
 
@@ -62,6 +70,12 @@ class Client:
             headers["Authorization"] = f"Bearer {token}"
         # Proxies are for the outside world; the service is often on this very machine.
         self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def get(self, path: str, **query: object) -> Json:
         return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
@@ -91,10 +105,10 @@ class Client:
         draft.replace(target)
         return target.stat().st_size
 
-    def events(self, run_id: str, after: str = "0") -> Iterator[Event]:
+    def events(self, run_id: str, after: str = "0") -> Generator[Event, None, None]:
         """What happens to the run after event `after`, as it happens; ends when the connection does."""
         headers = {"Accept": "text/event-stream", "Last-Event-ID": after}
-        path = f"/runs/{run_id}/events"
+        path = run_path(run_id, "/events")
         with self._reached(), self._http.stream("GET", path, headers=headers, timeout=STREAM_TIMEOUT) as answer:
             if answer.is_error:
                 answer.read()

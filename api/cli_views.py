@@ -50,14 +50,23 @@ def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
 
 def runs_table(runs: Iterable[Json]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("run", "name", "strategy", "state", "step", "spent", "of", "created"):
-        table.add_column(column, justify="right" if column in {"step", "spent", "of"} else "left", no_wrap=True)
+    # An id that is cut short cannot be copied: when the terminal is narrow, names give way.
+    table.add_column("run", no_wrap=True, min_width=16)
+    table.add_column("name", no_wrap=True, overflow="ellipsis")
+    table.add_column("strategy", no_wrap=True)
+    table.add_column("state", no_wrap=True, min_width=9)
+    table.add_column("step", no_wrap=True, justify="right", min_width=7)
+    table.add_column("spent / budget", no_wrap=True, justify="right", min_width=15)
     for run in runs:
         progress = run.get("progress") or {"step": 0, "max_steps": 0}
         table.add_row(
-            run["id"], escape(run["name"]), run["strategy"], state(run), f"{progress['step']}/{progress['max_steps']}",
-            dollars(run["budget"]["spent"]), dollars(run["budget"]["cap"], 2), run["created_at"][:19].replace("T", " "),
-        )  # fmt: skip
+            run["id"],
+            escape(run["name"]),
+            run["strategy"],
+            state(run),
+            f"{progress['step']}/{progress['max_steps']}",
+            f"{dollars(run['budget']['spent'], 2)} / {dollars(run['budget']['cap'], 2)}",
+        )
     return table
 
 

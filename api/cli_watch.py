@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -14,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from api.cli_client import Client, Event, Json, RefusedError, UnreachableError
+from api.cli_client import Client, Event, Json, RefusedError, UnreachableError, run_path
 from api.cli_views import dollars, duration, facts, results_table, state
 
 SEEN_EVENTS = 5
@@ -23,6 +24,7 @@ PATIENCE_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 REFRESHES_PER_SECOND = 4
 READ_EVERY_SECONDS = 1.0
+JOIN_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -118,7 +120,7 @@ class Watch:
     def follow(self, run_id: str) -> Json:
         """The run's last document. Lost connections are taken up again where they broke; `UnreachableError` when the
         service stays away."""
-        watched = Watched(self._client.get(f"/runs/{run_id}"))
+        watched = Watched(self._client.get(run_path(run_id)))
         done = threading.Event()
         reading = threading.Thread(target=self._keep_reading, args=(watched, done), daemon=True)
         with Live(
@@ -133,7 +135,8 @@ class Watch:
                 self._take_all(watched)
             finally:
                 done.set()
-            watched.run = self._client.get(f"/runs/{run_id}")
+                reading.join(JOIN_SECONDS)
+            watched.run = self._client.get(run_path(run_id))
         return watched.run
 
     def _take_all(self, watched: Watched) -> None:
@@ -147,21 +150,22 @@ class Watch:
                 time.sleep(RETRY_SECONDS)
 
     def _take(self, watched: Watched) -> None:
-        for event in self._client.events(watched.run["id"], watched.last_id):
-            before = watched.recent[-1] if watched.recent else None
-            watched.take(event)
-            if not self._console.is_terminal and watched.recent and watched.recent[-1] is not before:
-                # Nobody sees a live picture in a file: there, events are lines.
-                self._console.print(Text(watched.recent[-1]))
-            if watched.ended:
-                return
+        with closing(self._client.events(watched.run["id"], watched.last_id)) as events:
+            for event in events:
+                before = watched.recent[-1] if watched.recent else None
+                watched.take(event)
+                if not self._console.is_terminal and watched.recent and watched.recent[-1] is not before:
+                    # Nobody sees a live picture in a file: there, events are lines.
+                    self._console.print(Text(watched.recent[-1]))
+                if watched.ended:
+                    return
 
     def _keep_reading(self, watched: Watched, done: threading.Event) -> None:
         """Money and time move without events: read the document again and again."""
         client, run_id = self._client, watched.run["id"]
         while not done.wait(READ_EVERY_SECONDS):
             try:
-                watched.run = client.get(f"/runs/{run_id}")
+                watched.run = client.get(run_path(run_id))
                 watched.heard_at = time.monotonic()
             except (UnreachableError, RefusedError):
                 continue  # the follower of the events is the one to judge a loss

@@ -103,7 +103,7 @@ async def _answer_domain_error(request: Request, error: Exception) -> Response:
     kind = problem_type_of(error)
     if kind is INTERNAL:
         return await _answer_unexpected(request, error)
-    return problem_response(kind, _detail(error), request.url.path, **_extensions(error))
+    return problem_response(kind, _detail(error), request.scope["path"], **_extensions(error))
 
 
 def _detail(error: LatticeForgeError) -> str:
@@ -138,13 +138,13 @@ async def _answer_validation(request: Request, error: Exception) -> Response:
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return problem_response(
-        http_problem_type(error.status_code), str(error.detail), request.url.path, headers=error.headers
+        http_problem_type(error.status_code), str(error.detail), request.scope["path"], headers=error.headers
     )
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_response(INTERNAL, "the service's log says more", request.url.path)
+    log.error("%s %r failed", request.method, request.scope["path"], exc_info=error)
+    return problem_response(INTERNAL, "the service's log says more", request.scope["path"])
 
 
 def add_problem_handlers(app: FastAPI) -> None:

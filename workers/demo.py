@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from orchestrator.settings import CHECKOUT, Settings
-from workers.part import bound_command
+from workers.part import bound_command, ending, last_line
 
 NAME = "demonstration"
 STRATEGY = "dora_neftune"
@@ -64,9 +64,13 @@ class Demonstration:
             raise DemonstrationError(f"the trainer's environment is missing ({python}): run `make trainer`")
         print("making the demonstration's model and dataset, once (about a minute on two cores) ...", flush=True)
         command = (str(python), "-m", "workers.node.demonstration", "--out", str(self._settings.demo))
-        made = subprocess.run(bound_command(command), cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False)
+        log = self._settings.home.absolute() / "logs" / "demonstration.log"
+        with log.open("ab") as remarks:
+            made = subprocess.run(
+                bound_command(command), cwd=CHECKOUT, stdin=subprocess.DEVNULL, stderr=remarks, check=False
+            )
         if made.returncode != 0:
-            raise DemonstrationError(f"the demonstration's inputs could not be made (exit code {made.returncode})")
+            raise DemonstrationError(f"the inputs could not be made ({ending(made.returncode)}): {last_line(log)}")
 
     def _await_ready(self) -> None:
         give_up_at = time.monotonic() + READY_SECONDS

@@ -74,7 +74,7 @@ def evaluation(run: Run) -> Evaluation | None:
         return None
     before, after = results.get("base", {}), results.get("adapter", {})
     rows = (
-        _compare("Held‑out loss", before.get("heldout_loss"), after.get("heldout_loss"), percent=False),
+        _compare("Held-out loss", before.get("heldout_loss"), after.get("heldout_loss"), percent=False),
         _compare("Exact match", before.get("exact_match"), after.get("exact_match"), percent=True),
     )
     sizes = {f"{result.get('rows')} of {result.get('of_rows')}" for result in results.values()}

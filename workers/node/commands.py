@@ -41,6 +41,9 @@ def environment(job: Job) -> dict[str, str]:
     """This process's environment, the job's folder, and the code that travelled with it on PYTHONPATH."""
     inherited = os.environ.get("PYTHONPATH")
     return {
+        # Threads that spin while they wait for each other burn the cores that the others need: on a busy CPU machine a
+        # step took 6 times as long (docs/adr/0008). Has no effect on a GPU.
+        "OMP_WAIT_POLICY": "PASSIVE",
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(CODE_ROOT), *([inherited] if inherited else [])]),
         "PYTHONUNBUFFERED": "1",

@@ -203,13 +203,14 @@ class DeadlineCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
     def _sized(self, step: int, args: Any, reason: str) -> int:
         """The step to end at, by what has been measured; reports it. A slower pace shortens, it never lengthens."""
         seconds = self._pace.seconds_per_step(_save_every(args))
-        save_seconds = max(self._task.save_seconds, self._pace.save_seconds)
+        # A completed run saves twice, its last checkpoint and then the adapter itself.
+        save_seconds = max(self._task.save_seconds, 2 * self._pace.save_seconds)
         room = Room(step, self._intended_steps, self._orders.soft_left, seconds, save_seconds)
         max_steps = sized_steps(room)
         if reason == "pace":
             max_steps = min(max_steps, self._max_steps)
         self._moves_seen = self._orders.moves
-        self._review_at = reviewed_next(step, max_steps)
+        self._review_at = reviewed_next(step, max_steps, len(self._pace.samples))
         if reason != "pace" or max_steps != self._max_steps:
             previous = self._max_steps
             sizes = {"seconds_per_step": seconds, "previous_max_steps": previous, "max_steps": max_steps}

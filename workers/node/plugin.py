@@ -56,6 +56,9 @@ class LatticeForgePlugin(BasePlugin):  # type: ignore[misc,unused-ignore]
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
         """The one callback, and a count of tokens around the trainer's step."""
         assert self._job.train is not None
+        ranks = int(os.environ.get("WORLD_SIZE", "1"))
+        if trainer.args.world_size != ranks:
+            raise RuntimeError(f"{ranks} ranks were started, but the trainer sees {trainer.args.world_size}")
         stop_signal.arm()
         self._callback = DeadlineCallback(
             job=self._job,

@@ -47,7 +47,7 @@ def adopt_orphans() -> None:
 
 
 def run_before_others() -> None:
-    """Raise this process's scheduling priority, where that is allowed: a fuse must get the CPU its trainer has taken."""
+    """Raise this process's priority, where that is allowed: a fuse must get the CPU that its trainer has taken."""
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, _FUSE_PRIORITY)
 
@@ -64,7 +64,8 @@ def start(
 
     def prepare_child() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.setpriority(os.PRIO_PROCESS, 0, 0)  # lowering one's own is always allowed
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
         die_with_parent()
         if os.getppid() != supervisor:  # it died before the line above could bind us to it
             os._exit(1)

@@ -67,6 +67,9 @@ class Pace:
         return step + (self.save_seconds / save_every if save_every else 0.0)
 
 
-def reviewed_next(step: int, max_steps: int) -> int:
-    """The step at which to look at the pace again: half of what is left, so a run is looked at O(log steps) times."""
-    return step + max(MIN_SAMPLES_FOR_PACE, (max_steps - step) // 2)
+def reviewed_next(step: int, max_steps: int, measured: int) -> int:
+    """The step at which to look at the pace again, with `measured` steps timed so far: O(log steps) looks in all.
+
+    Early on whenever the evidence has doubled, towards the end whenever half of what was left is done.
+    """
+    return step + max(MIN_SAMPLES_FOR_PACE, min(measured, (max_steps - step) // 2))

@@ -43,6 +43,11 @@ def _set_environment(config: Path) -> None:
 
     set_pytorch_cuda_alloc_conf()
     set_misc_env()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        import torch  # type: ignore[import-not-found,unused-ignore]
+
+        if not torch.cuda.is_available():
+            os.environ["ACCELERATE_USE_CPU"] = "true"  # else each rank would train alone, in silence
 
 
 def _train(config: Path, resumed: str | None) -> None:

@@ -18,7 +18,8 @@
 
   const shortNumber = (value) =>
     value === 0 ? "0" : Math.abs(value) < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
-  const money = (value) => "$" + value.toFixed(value < 1 ? 4 : 2).replace(/0{1,2}$/, (zeros) => (value < 1 ? "" : zeros));
+  const money = (value) =>
+    "$" + value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: value < 1 ? 4 : 2 });
   const orDash = (write) => (plot, value) => (value == null ? "–" : write(value));
 
   const clock = (seconds) => {

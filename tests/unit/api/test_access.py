@@ -27,7 +27,7 @@ def guarded(tmp_path: Path, portal: BlockingPortal) -> Iterator[Client]:
 )
 @pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", TOKEN, "Bearer é"])
 def test_without_the_token_nothing_is_told(guarded: Client, path: str, given: str | None) -> None:
-    headers = httpx.Headers([] if given is None else [("authorization", given.encode())])
+    headers = httpx.Headers([] if given is None else [(b"authorization", given.encode())])
     answer = guarded.get(path, headers=headers)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -77,6 +77,8 @@ def test_a_foreign_name_that_leads_to_this_machine_is_refused(client: Client, ho
 def test_a_service_that_is_open_to_a_network_answers_to_any_name(tmp_path: Path, portal: BlockingPortal) -> None:
     with Client(make_service(tmp_path, host="0.0.0.0"), portal) as client:
         assert client.get("/runs", headers={"Host": "forge.example"}).status_code == 200
+        # A name that cannot even be parsed must not turn an error's answer into another error.
+        assert client.get("/runs/nonsense", headers={"Host": "["}).status_code == 404
 
 
 def test_a_body_that_says_that_it_is_too_large_is_refused_unread(client: Client) -> None:

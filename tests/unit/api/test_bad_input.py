@@ -120,7 +120,7 @@ def test_a_body_that_does_not_mean_one_thing_is_refused(client: Client, body: by
     "kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx", ";", "é"]
 )
 def test_only_json_is_taken_as_json(client: Client, kind: str | None) -> None:
-    headers = [] if kind is None else [("content-type", kind.encode())]
+    headers = [] if kind is None else [(b"content-type", kind.encode())]
     for path in ("/runs", "/quotes", "/runs/run_000000000001/budget"):
         answer = client.post(path, content=json.dumps(WISH), headers=httpx.Headers(headers))
         assert answer.status_code == 415, answer.text

@@ -20,7 +20,7 @@ def run_id(client: Client, service: Service) -> str:
 def events_of(text: str) -> list[dict[str, str]]:
     """The events in a stream's text, comments left out."""
     blocks = [block for block in text.split("\n\n") if block and not block.startswith(":")]
-    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]  # type: ignore[misc]
+    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
 
 
 def test_the_stream_tells_the_whole_journal_and_then_ends(client: Client, service: Service, run_id: str) -> None:

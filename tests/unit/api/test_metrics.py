@@ -51,7 +51,7 @@ def test_pages_of_a_series_join_without_a_gap(client: Client, run_id: str) -> No
     page = {"next": 0, "more": True}
     while page["more"]:
         page = client.get(path, params={"event": "step", "limit": 7, "after": page["next"]}).json()
-        joined.extend(page["metrics"])  # type: ignore[arg-type]
+        joined.extend(page["metrics"])
     assert joined == whole
     assert len(whole) > 7
 

@@ -227,3 +227,14 @@ def test_pruning_never_deletes_the_only_complete_checkpoint_nor_one_being_writte
     assert [path.exists() for path in (old, stale, newest, writing)] == [False, False, True, True]
     checkpoints.prune(tmp_path, keep=0)
     assert newest.exists()
+
+
+def test_the_verdict_is_written_into_room_that_was_set_aside_at_the_start(tmp_path: Path) -> None:
+    supervisor.reserve_exit(tmp_path)
+    reserved = next(path for path in tmp_path.iterdir())
+    inode, size = reserved.stat().st_ino, reserved.stat().st_size
+    supervisor.write_exit(tmp_path, {"cause": "failed", "message": "x" * 5000})
+    written = tmp_path / "exit.json"
+    assert (written.stat().st_ino, list(tmp_path.iterdir())) == (inode, [written])
+    assert size > written.stat().st_size
+    assert json.loads(written.read_text())["cause"] == "failed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -13,27 +12,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.unit.workers.processes import is_gone
 from workers.part import Backoff, Part, ending, kill, last_line, rotate, start
 
 PARENT = """
 import pathlib, subprocess, sys, time
+from tests.unit.workers.processes import is_gone
 from workers.part import Part, start
 child = start(Part("child", ("sleep", "60")), pathlib.Path(sys.argv[1]))
 print(child.pid, flush=True)
 time.sleep(60)
 """
-
-
-def is_gone(pid: int, patience_seconds: float = 5.0) -> bool:
-    """Whether the process ends (a zombie has) within the time."""
-    give_up_at = time.monotonic() + patience_seconds
-    while time.monotonic() < give_up_at:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                time.sleep(0.02)
-                continue
-        return True
-    return False
 
 
 def test_a_part_dies_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
@@ -50,7 +39,7 @@ def test_a_part_is_the_program_itself_and_not_a_wrapper_around_it(tmp_path: Path
     process = start(Part("sleeper", ("sleep", "60")), tmp_path / "log")
     try:
         deadline = time.monotonic() + 5
-        while psutil.Process(process.pid).name() != "sleep" and time.monotonic() < deadline:
+        while psutil.Process(process.pid).cmdline() != ["sleep", "60"] and time.monotonic() < deadline:
             time.sleep(0.02)
         assert psutil.Process(process.pid).cmdline() == ["sleep", "60"]
         assert os.getsid(process.pid) == process.pid

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.workers.test_part import is_gone
+from tests.unit.workers.processes import is_gone
 from workers.part import Part
 from workers.supervision import SILENT_SECONDS, Supervisor
 

@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     asked = parser.parse_args(arguments)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # Read when torch is loaded, later; see docs/adr/0008.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         made = make(asked.out, Recipe(asked.seed, asked.pretrain_steps), lambda line: print(line, flush=True))
     except NotOursError as error:

@@ -51,6 +51,7 @@ class _Line:
     stride: int = 1
     kept: list[Step] = field(default_factory=list)
     recent: list[Step] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, step: Step) -> None:
         if self.recent and step.step <= self.recent[-1].step:
@@ -88,19 +89,23 @@ class Curves:
 
     def of(self, read: ReadRuns, run_id: RunId) -> LossCurve:
         """The curve of `run_id` as the journal has it now; `NotFoundError` if there is no such run."""
-        with self._lock:
-            line = self._lines.get(run_id) or _Line()
+        line = self._line(run_id)
+        with line.lock:
             while batch := read.journal(run_id, line.seq, _PAGE, _METRICS):
                 for stored in batch:
                     line.seq = stored.seq
                     if (step := _step(stored)) is not None:
                         line.add(step)
-            self._lines[run_id] = line
-            self._lines.move_to_end(run_id)
-            while len(self._lines) > MOST_RUNS:
-                self._lines.popitem(last=False)
             tail = line.recent[-1:] if line.recent and line.kept[-1:] != line.recent[-1:] else []
             return LossCurve((*line.kept, *tail), tuple(line.recent), line.seq)
+
+    def _line(self, run_id: RunId) -> _Line:
+        with self._lock:
+            line = self._lines.setdefault(run_id, _Line())
+            self._lines.move_to_end(run_id)
+            if len(self._lines) > MOST_RUNS:
+                self._lines.popitem(last=False)
+            return line
 
 
 def _step(stored: StoredEntry) -> Step | None:

@@ -94,6 +94,7 @@ class RunRow:
     loss: str
     progress: str
     age: str
+    reason: str
 
 
 def run_row(reading: RunReading, curve: LossCurve) -> RunRow:
@@ -110,6 +111,7 @@ def run_row(reading: RunReading, curve: LossCurve) -> RunRow:
         loss=number(last.loss if last else None),
         progress=_steps(_training(run)),
         age=age(run.created_at, reading.at),
+        reason="" if run.reason in {"", badge(run).word} or run.outcome is Outcome.COMPLETED else run.reason,
     )
 
 

@@ -27,6 +27,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
+        auto_reload=False,  # a service that runs does not mix its own code with newer templates
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

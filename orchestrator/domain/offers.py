@@ -15,8 +15,8 @@ class Offer:
     """One priced way to rent: a cloud, a region, an instance type with its accelerators, spot or on demand.
 
     `rate` is for the whole machine. `billing_quantum_seconds` is the step in which it is billed and
-    `minimum_seconds` the least that is billed. `capacity` is how many leases of this `pool` (one provider's instance type
-    in one region, whatever the count of accelerators used) can be held at once, None when unknown.
+    `minimum_seconds` the least that is billed. `capacity` is how many leases of this `pool` (one provider's instance
+    type in one region, whatever the count of accelerators used) can be held at once, None when unknown.
     """
 
     provider: str

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from workers.part import bound_command
+
 T = TypeVar("T")
 
 START_SECONDS = 90.0
@@ -46,7 +48,8 @@ class WholeService:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LATTICEFORGE_")}
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "workers.up", "--port", "0", *words],
+                # Bound to this process, so that a test run that is killed leaves no service behind.
+                bound_command((sys.executable, "-m", "workers.up", "--port", "0", *words)),
                 env={**clean, "LATTICEFORGE_HOME": str(home), "LATTICEFORGE_LOCAL_GPUS": "0", **(environment or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,

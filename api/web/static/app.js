@@ -129,7 +129,8 @@
 
   function takeSpend() {
     const now = byId("spend-now");
-    if (curves && now) curves.spend.add([Number(now.dataset.at) - began, Number(now.value), Number(now.dataset.cap)]);
+    document.title = `${now.dataset.summary} · ${document.querySelector("h1").textContent}`;
+    if (curves) curves.spend.add([Number(now.dataset.at) - began, Number(now.value), Number(now.dataset.cap)]);
   }
 
   function say(text, tone) {
@@ -157,11 +158,9 @@
       logPlace = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 8 ? null : pre.scrollTop;
     }
   });
-  on("htmx:afterSettle", (event) => {
-    if (event.detail.target.id === "log" || event.detail.elt.id === "log") keepLog();
-    if (event.detail.elt.id === "progress") takeSpend();
-    const summary = document.querySelector("[data-summary]");
-    if (summary) document.title = `${summary.dataset.summary} · ${document.querySelector("h1").textContent}`;
+  on("htmx:afterSwap", (event) => {
+    if (event.target.id === "log") keepLog();
+    if (event.target.id === "progress") takeSpend();
   });
 
   function keepLog() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
 from orchestrator.adapters.system.clock import SystemClock
 from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
-from orchestrator.domain.errors import TrainerUnavailableError
+from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
 from orchestrator.domain.money import MICROS_PER_DOLLAR
 from orchestrator.domain.planner import Overheads
 from orchestrator.ports.artifacts import Artifacts
@@ -42,6 +43,8 @@ from orchestrator.services.submit_run import SubmitRun
 from orchestrator.services.sweep import Sweep
 from orchestrator.services.top_up_budget import TopUpBudget
 from orchestrator.settings import CHECKOUT, Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,11 @@ def stop_local_machines(settings: Settings) -> None:
     is started again and their budget pays for it."""
     compute = _compute(settings, SystemClock())
     for lease in compute.list_leases():
-        compute.teardown(lease)
+        try:
+            compute.teardown(lease)
+        except ComputeError:
+            # The others must go all the same.
+            log.exception("%s could not be ended", lease)
 
 
 def _compute(settings: Settings, clock: Clock) -> LocalCompute:

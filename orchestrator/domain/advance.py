@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Limit, Window, bill, elapsed_seconds
 from orchestrator.domain.decision import Act, Decision, Facts, need_lease
-from orchestrator.domain.funding import decide_queued, extend, tell_plan
+from orchestrator.domain.funding import decide_queued, extend
+from orchestrator.domain.intake import is_still_reporting, take_in
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import Outcome, RunEvent, RunStatus
 from orchestrator.domain.observations import JobState, MachineState
-from orchestrator.domain.progress import absorb, conclude
 from orchestrator.domain.run import Run
 from orchestrator.domain.stages import ExitCause, Stage, StageKind, StageStatus, was_cut
 
@@ -43,13 +43,16 @@ def _provisioning(facts: Facts, decision: Decision) -> None:
         decision.finish(Outcome.CANCELLED, "cancelled while the machine was coming")
         decision.move(RunEvent.STOP_REQUESTED)
         decision.acts.append(Act.TEAR_DOWN)
-    elif machine is None:
-        return
-    elif machine.state is MachineState.READY:
+    elif machine is not None and machine.state is MachineState.READY:
         decision.lease = replace(lease, ready_at=facts.now)
         decision.move(RunEvent.MACHINE_READY)
-    elif machine.state is MachineState.GONE or _is_overdue(lease, facts.now):
-        _lose(decision, machine.message or "the machine did not come in time")
+    elif _is_overdue(lease, facts.now):
+        # Also when nobody can tell what became of it: giving it back concludes nothing about its bill.
+        _lose(decision, "the machine did not come in time")
+    elif machine is None:
+        return
+    elif machine.state is MachineState.GONE:
+        _lose(decision, machine.message or "the machine did not come")
     elif machine.state is MachineState.ABSENT:
         decision.acts.append(Act.LAUNCH)
 
@@ -72,10 +75,11 @@ def _lose(decision: Decision, why: str) -> None:
 
 
 def _running(facts: Facts, decision: Decision) -> None:
-    _take_in(facts, decision)
+    take_in(facts, decision)
     run, stage = decision.run, decision.run.current_stage
     if run.cancel_requested_at is not None:
         decision.finish(Outcome.CANCELLED, "cancelled")
+        decision.run = replace(decision.run, stopping_since=facts.now)
         decision.move(RunEvent.STOP_REQUESTED)
         decision.acts.append(Act.REQUEST_STOP)
     elif run.failed_stage is not None:
@@ -83,52 +87,11 @@ def _running(facts: Facts, decision: Decision) -> None:
     elif stage is None:
         _complete(decision)
     elif facts.machine is not None and facts.machine.is_over:
-        _lose(decision, facts.machine.message or "the machine is gone")
+        if not is_still_reporting(facts):
+            _lose(decision, facts.machine.message or "the machine is gone")
     else:
         extend(facts, decision)
         _drive(facts, decision, stage.id)
-
-
-def _take_in(facts: Facts, decision: Decision) -> None:
-    stage = facts.run.current_stage
-    if stage is None or facts.job is None or stage.status is not StageStatus.RUNNING:
-        return
-    measured = facts.run.seconds_per_step
-    decision.run, entries = absorb(facts.run, stage, facts.job)
-    decision.entries.extend(entries)
-    if decision.run.seconds_per_step != measured:
-        _replan(facts, decision)
-    if facts.job.state is not JobState.EXITED or facts.job.exit is None:
-        return
-    # A job that vanished together with its machine did nothing wrong: that is the machine's loss, not an attempt.
-    lost = facts.job.exit.cause is ExitCause.VANISHED and facts.machine is not None and facts.machine.is_over
-    absorbed = decision.run.current_stage
-    if not lost and absorbed is not None:
-        decision.set_stage(conclude(absorbed, facts.job.exit, facts.now))
-
-
-def _replan(facts: Facts, decision: Decision) -> None:
-    """Measured speed takes the prior's place in the plan; the node has sized its steps by the same measurement."""
-    plan, stage, measured = decision.run.plan, decision.run.current_stage, decision.run.seconds_per_step
-    if plan is None or stage is None or measured is None:
-        return
-    left = max(stage.max_steps - stage.step, 0) * measured
-    used = elapsed_seconds(plan.window.opens_at, facts.now)
-    middle = min(used + int(left) + plan.evaluate_seconds // 2, plan.window.seconds)
-    late = min(used + int(left * 1.15) + plan.evaluate_seconds, plan.window.seconds)
-    reserve = plan.window.reserve.micros
-    plan = replace(
-        plan,
-        planned_steps=stage.max_steps,
-        intended_steps=max(stage.intended_steps, stage.max_steps),
-        seconds_per_step=measured,
-        seconds=replace(plan.seconds, p50=middle, p90=late),
-        cost=replace(plan.cost, p50=min(plan.offer.cost(middle).micros, reserve),
-                     p90=min(plan.offer.cost(late).micros, reserve)),
-        limit=plan.window.limit if stage.max_steps < stage.intended_steps else None,
-    )  # fmt: skip
-    decision.run = replace(decision.run, plan=plan)
-    tell_plan(decision, plan, "measured")
 
 
 def _fail(decision: Decision, stage: Stage) -> None:
@@ -214,15 +177,17 @@ def stage_deadlines(run: Run, stage: Stage, window: Window) -> tuple[datetime, d
 
 
 def _stopping(facts: Facts, decision: Decision) -> None:
-    _take_in(facts, decision)
+    take_in(facts, decision)
     stage = decision.run.current_stage
     idle = stage is None or stage.status is not StageStatus.RUNNING
     lease = need_lease(facts)
     patience = timedelta(seconds=lease.window.allowances.checkpoint)
-    asked = facts.run.cancel_requested_at
+    since = facts.run.stopping_since
+    if is_still_reporting(facts):
+        return
     if facts.machine is not None and facts.machine.is_over:
         decision.move(RunEvent.MACHINE_LOST, "the machine is gone")
-    elif idle or (asked is not None and facts.now >= asked + patience) or facts.now >= lease.window.hard:
+    elif idle or (since is not None and facts.now >= since + patience) or facts.now >= lease.window.hard:
         decision.move(RunEvent.STAGE_STOPPED)
     else:
         decision.acts.append(Act.REQUEST_STOP)
@@ -235,19 +200,31 @@ def _releasing(facts: Facts, decision: Decision) -> None:
     if machine is None or not machine.is_over:
         decision.acts.append(Act.TEAR_DOWN)
         return
-    ended = lease.opened_at if machine.state is MachineState.ABSENT else (
-        machine.ended_at or min(facts.now, lease.window.gone_by))  # fmt: skip
+    ended = machine.ended_at or min(facts.now, lease.window.gone_by)
+    if machine.state is MachineState.ABSENT:
+        # Nothing came, so nothing is billed; the teardown keeps a launch that is still under way from bringing it.
+        ended = lease.opened_at
+        decision.acts.append(Act.TEAR_DOWN)
     cost = bill(lease.offer, lease.opened_at, ended)
     decision.post(*ledger.close_lease(facts.postings, facts.run.id, lease.id, cost, facts.now))
     decision.lease = replace(lease, closed_at=max(ended, lease.opened_at))
     used = facts.run.machine_seconds + elapsed_seconds(lease.opened_at, ended)
     decision.run = replace(decision.run, machine_seconds=used)
-    if decision.run.cancel_requested_at is not None:
+    _go_on_or_end(facts, decision, lease)
+
+
+def _go_on_or_end(facts: Facts, decision: Decision, lease: Lease) -> None:
+    if facts.run.cancel_requested_at is not None:
         decision.finish(Outcome.CANCELLED, "cancelled")
-    if decision.run.outcome is None:
-        decision.move(RunEvent.REQUEUED)
-    else:
-        decision.move(RunEvent.SETTLED)
+    elif decision.run.outcome is Outcome.BUDGET_REACHED and _topped_up(facts, lease):
+        decision.run = decision.run.reopened()
+    decision.move(RunEvent.REQUEUED if decision.run.outcome is None else RunEvent.SETTLED)
+
+
+def _topped_up(facts: Facts, lease: Lease) -> bool:
+    """Whether money came that the lease could not take any more. Funding left less than one billing quantum, so it is
+    the balance before the settlement that tells."""
+    return ledger.fold(facts.postings).available >= lease.offer.cost(1)
 
 
 def _close_stages(decision: Decision) -> None:

@@ -16,6 +16,9 @@ from enum import StrEnum
 from orchestrator.domain.money import ZERO, Money
 from orchestrator.domain.offers import Offer
 
+MAX_WINDOW_SECONDS = 366 * 24 * 3600
+"""No lease is funded for longer, however much money there is: nobody's training takes a year."""
+
 
 class Limit(StrEnum):
     """What bounds a window."""
@@ -76,7 +79,7 @@ def open_window(
     unless `max_seconds` ends it earlier, and then the reserve still covers the quantum that the end falls into.
     """
     quantum = offer.billing_quantum_seconds
-    affordable = offer.rate.affordable_seconds(available) // quantum * quantum
+    affordable = min(offer.rate.affordable_seconds(available), MAX_WINDOW_SECONDS) // quantum * quantum
     if affordable < offer.minimum_seconds:
         return None
     bounded = max_seconds is not None and max_seconds < affordable

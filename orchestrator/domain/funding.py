@@ -37,7 +37,9 @@ def decide_queued(facts: Facts, decision: Decision) -> None:
 
 def _refuse(facts: Facts, decision: Decision, error: UnaffordableError) -> None:
     # What is left of the cap buys nothing more. With a checkpoint in hand that is the budget's end, not a failure.
-    if facts.run.leases:
+    if facts.run.leases and facts.run.spec.max_seconds is not None and error.cheapest_micros is None:
+        decision.finish(Outcome.TIME_REACHED, f"what is left of max_hours is too short for more training: {error}")
+    elif facts.run.leases:
         decision.finish(Outcome.BUDGET_REACHED, f"what is left of the budget buys no more training: {error}")
     else:
         decision.finish(Outcome.FAILED, f"{error}: {'; '.join(error.refusals)}")

@@ -70,7 +70,7 @@ def parse_dollars(value: object, field: str) -> Money:
     if amount > MAX_DOLLARS:
         raise InvalidInputError.of(field, f"must be at most {MAX_DOLLARS:,} dollars")
     micros = amount * MICROS_PER_DOLLAR
-    if micros != micros.to_integral_value():
+    if micros < 1 or micros != micros.to_integral_value():
         raise InvalidInputError.of(field, "has more than six decimal places; the smallest unit is a micro-dollar")
     return Money(int(micros))
 

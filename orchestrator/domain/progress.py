@@ -12,8 +12,10 @@ from orchestrator.domain.observations import JobView
 from orchestrator.domain.run import Run
 from orchestrator.domain.stages import ExitCause, Stage, StageExit, StageKind, StageStatus
 
-MAX_ATTEMPTS = 3
-"""Attempts at one stage on the run's money, the first included."""
+MAX_FAILURES = 3
+"""Attempts at one stage that may fail without a new checkpoint between them."""
+
+_BAD_ENDS = frozenset({ExitCause.SIGNAL, ExitCause.VANISHED, ExitCause.HARD_DEADLINE, ExitCause.FAILED})
 
 
 def absorb(run: Run, stage: Stage, view: JobView) -> tuple[Run, tuple[Entry, ...]]:
@@ -40,7 +42,7 @@ def _absorb_line(run: Run, stage: Stage, line: Mapping[str, JsonValue]) -> tuple
             run = replace(run, seconds_per_step=float(seconds))
         stage = replace(stage, max_steps=_count(line.get("max_steps")))
     elif event == "checkpoint" and isinstance(line.get("path"), str):
-        stage = replace(stage, checkpoint=str(line["path"]))
+        stage = replace(stage, checkpoint=str(line["path"]), failures=0)
         run = replace(run, losses_without_progress=0)
     elif event == "evaluation":
         stage = replace(stage, results=(*stage.results, dict(line)))
@@ -63,6 +65,7 @@ def conclude(stage: Stage, exit_: StageExit, now: datetime) -> Stage:
     stage = replace(
         stage,
         exit=exit_,
+        failures=stage.failures + (exit_.cause in _BAD_ENDS),
         checkpoint=checkpoint,
         step=max(exit_.last_step, stage.step),
         max_steps=exit_.max_steps or stage.max_steps,
@@ -83,7 +86,7 @@ def _is_good(stage: Stage, exit_: StageExit) -> bool:
 
 
 def _worth_another_attempt(stage: Stage, exit_: StageExit, now: datetime) -> bool:
-    if stage.attempt >= MAX_ATTEMPTS or _is_past_soft(stage, now):
+    if stage.failures >= MAX_FAILURES or _is_past_soft(stage, now):
         return False
     if exit_.cause in {ExitCause.SIGNAL, ExitCause.VANISHED, ExitCause.HARD_DEADLINE}:
         return True

@@ -71,6 +71,7 @@ class Run:
     losses_without_progress: int = 0
     seconds_per_step: float | None = None
     cancel_requested_at: datetime | None = None
+    stopping_since: datetime | None = None
     outcome: Outcome | None = None
     reason: str = ""
     ended_at: datetime | None = None
@@ -111,9 +112,18 @@ class Run:
     def reopened(self) -> Run:
         """An ended run made ready to go on with more money: what was cut short or left out is pending again."""
         stages = tuple(
-            replace(stage, status=StageStatus.PENDING, ended_at=None)
+            replace(stage, status=StageStatus.PENDING, ended_at=None, failures=0)
             if stage.kind is StageKind.EVALUATE or stage.status is not StageStatus.DONE or was_cut(stage)
             else stage
             for stage in self.stages
         )
-        return replace(self, stages=stages, outcome=None, reason="", ended_at=None)
+        return replace(
+            self,
+            stages=stages,
+            outcome=None,
+            reason="",
+            ended_at=None,
+            cancel_requested_at=None,
+            stopping_since=None,
+            losses_without_progress=0,
+        )

@@ -54,7 +54,8 @@ class Stage:
     """One step of a run.
 
     `planned_seconds` is its share of the window that later stages must leave free. `max_steps` is what the budget
-    allows, `intended_steps` what the strategy would use. `metrics_offset` counts the bytes of metrics read so far.
+    allows, `intended_steps` what the strategy would use. `attempt` counts every start, `failures` those since the last
+    checkpoint that ended badly through no fault of their machine. `metrics_offset` counts the bytes of metrics read.
     """
 
     id: StageId
@@ -62,6 +63,7 @@ class Stage:
     planned_seconds: int
     status: StageStatus = StageStatus.PENDING
     attempt: int = 0
+    failures: int = 0
     step: int = 0
     max_steps: int = 0
     intended_steps: int = 0

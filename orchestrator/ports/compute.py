@@ -46,7 +46,8 @@ class Compute(Protocol):
     Promises, proved by tests/contract/test_compute.py on every adapter:
     - `launch` returns without waiting for the machine and is idempotent: asking again for a lease that is coming,
       ready or gone changes nothing. The provider-side end (`window.gone_by`) is armed by the launch itself.
-    - `machine` of a lease never launched is ABSENT; after a teardown it becomes GONE and stays so.
+    - `machine` of a lease never launched is ABSENT; after a teardown it becomes GONE and stays so,
+      with an `ended_at` before the lease opened: what never came costs nothing.
     - `list_leases` names every machine of ours that may still cost money, whoever launched it.
     - `submit` is idempotent by key: a second call starts nothing. The job outlives the caller.
     - `job` shows every metrics line exactly once to a reader that follows `next_offset`.

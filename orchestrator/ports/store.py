@@ -62,11 +62,14 @@ class Store(Protocol):
     """Promises, proved by tests/contract/test_store.py on every adapter:
     - `create` keeps run, postings, entries and the idempotency record together or not at all. A known key with the
       same digest returns the run made first; with another digest it raises `ConflictError`.
+    - `recall` returns the run that an idempotency key made, None for a key that made none, and raises `ConflictError`
+      for another digest.
     - `save` applies a whole `RunChange` or nothing: `StaleVersionError` if the version moved on, `LedgerError` for a
       posting key that exists, `ConflictError` for a new lease beyond its offer's capacity. Entries whose key exists
       are left out silently.
     - `load` returns what was saved, equal in every field; `NotFoundError` otherwise. `lease` likewise.
-    - `due` names runs that are not ended and whose `wake_at` is not in the future, oldest `wake_at` first.
+    - `due` names runs that are not ended and whose `wake_at` is not in the future: those with a machine before those
+      that wait for one (or a long queue would keep a machine from ever being settled), then oldest `wake_at` first.
     - `open_leases` names every lease that is not closed, with its run.
     - `journal` returns a run's entries with seq > after in order of seq; seq only grows.
     - `beat` and `beats` keep the last sign of life of each part of the service.
@@ -74,6 +77,8 @@ class Store(Protocol):
     """
 
     def create(self, change: RunChange, idempotency: IdempotencyRecord | None) -> Run: ...
+
+    def recall(self, idempotency: IdempotencyRecord) -> Run | None: ...
 
     def load(self, run_id: RunId) -> RunRecord: ...
 

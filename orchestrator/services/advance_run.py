@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
 from orchestrator.domain.advance import decide
 from orchestrator.domain.decision import Act, Decision, Facts
@@ -10,7 +12,7 @@ from orchestrator.domain.errors import ComputeError, ConflictError, StaleVersion
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.observations import JobView, MachineView
+from orchestrator.domain.observations import JobState, JobView, MachineView
 from orchestrator.domain.run import Run
 from orchestrator.domain.stages import Stage, StageStatus
 from orchestrator.ports.clock import Clock
@@ -22,6 +24,8 @@ from orchestrator.ports.trainer import Trainer
 from orchestrator.services.quote import market_of
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def running_job(run: Run, lease: Lease | None) -> tuple[Stage, JobKey] | None:
@@ -68,17 +72,31 @@ class AdvanceRun:
         )
 
     def _look(self, record: RunRecord) -> tuple[MachineView | None, JobView | None]:
-        if record.lease is None or not record.lease.is_open:
+        lease = record.lease
+        if lease is None or not lease.is_open:
             return None, None
+        # The job first: what it wrote before its machine went must not be missed.
+        job = self._job(record)
+        machine = self._or_none(record, lambda: self._compute.machine(lease.id))
+        if machine is not None and machine.is_over and job is not None and job.state is JobState.RUNNING:
+            # Both may have ended between the two looks.
+            job = self._job(record)
+        return machine, job
+
+    def _job(self, record: RunRecord) -> JobView | None:
+        found = running_job(record.run, record.lease)
+        if found is None or record.run.status is RunStatus.RELEASING:
+            return None
+        stage, key = found
+        return self._or_none(record, lambda: self._compute.job(key, stage.metrics_offset))
+
+    def _or_none(self, record: RunRecord, look: Callable[[], T]) -> T | None:
+        """What is seen, None when it cannot be looked at: from a failure to look, nothing is concluded."""
         try:
-            # The job first: what it wrote before its machine went must not be missed.
-            found = running_job(record.run, record.lease)
-            job = self._compute.job(found[1], found[0].metrics_offset) if found else None
-            return self._compute.machine(record.lease.id), job
+            return look()
         except ComputeError as error:
-            # From a failure to look, nothing is concluded.
             log.warning("%s could not be observed: %s", record.run.id, error)
-            return None, None
+            return None
 
     def _save(self, record: RunRecord, decision: Decision) -> bool:
         same_lease = decision.lease == record.lease

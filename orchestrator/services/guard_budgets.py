@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 
 from orchestrator.domain.budget import Fuse, fuse
-from orchestrator.domain.errors import LatticeForgeError
 from orchestrator.domain.ids import LeaseId
 from orchestrator.domain.ledger import reserved_for
 from orchestrator.ports.clock import Clock
@@ -34,9 +33,9 @@ class GuardBudgets:
                 continue
             try:
                 verdict = self._guard(record)
-            except LatticeForgeError as error:
-                # One lease that cannot be reached must not keep the guard from the others; the next round tries again.
-                log.warning("guard: %s: %s", record.lease.id, error)
+            except Exception:
+                # Whatever is wrong with one lease must not keep the guard from the others; the next round tries again.
+                log.exception("guard: %s could not be guarded", record.lease.id)
                 continue
             if verdict is not Fuse.HOLD:
                 done[record.lease.id] = verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from orchestrator.domain.errors import NotFoundError
+from orchestrator.domain.errors import ComputeError, NotFoundError
 from orchestrator.domain.ids import LeaseId
 from orchestrator.ports.compute import Compute
 from orchestrator.ports.store import Store
@@ -26,8 +26,15 @@ class Reap:
         for lease in leaked:
             log.warning("%s has no open lease%s", lease, "" if dry_run else " and is torn down")
             if not dry_run:
-                self._compute.teardown(lease)
+                self._end(lease)
         return leaked
+
+    def _end(self, lease: LeaseId) -> None:
+        try:
+            self._compute.teardown(lease)
+        except ComputeError as error:
+            # One machine that will not go must not keep the others.
+            log.warning("%s could not be torn down: %s", lease, error)
 
     def _is_open(self, lease: LeaseId) -> bool:
         try:

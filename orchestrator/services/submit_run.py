@@ -33,6 +33,10 @@ class SubmitRun:
 
     def execute(self, draft: RunDraft, idempotency_key: str | None = None) -> Run:
         record = idempotency_record(draft, idempotency_key)
+        known = None if record is None else self._store.recall(record)
+        if known is not None:
+            # Asked again: what has changed since in prices or files must not turn a running run into an error.
+            return known
         quote = self._quote.execute(draft)
         now = self._clock.now()
         run = Run(self._ids.new_run_id(), quote.spec, now, wake_at=now)

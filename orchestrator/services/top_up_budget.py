@@ -31,7 +31,7 @@ class TopUpBudget:
         money = parse_dollars(amount, "amount")
 
         def grant(record: RunRecord) -> RunChange | None:
-            key = f"top-up:{idempotency_key or record.run.version}"
+            key = f"top-up:key:{idempotency_key}" if idempotency_key else f"top-up:version:{record.run.version}"
             posting = ledger.grant(run_id, money, self._clock.now(), key)
             same = next((each for each in record.postings if each.key == posting.key), None)
             if same is not None:

@@ -54,6 +54,17 @@ def test_launches_at_the_same_time_make_one_machine(world: ComputeWorld) -> None
     assert world.compute.list_leases() == ()
 
 
+def test_a_machine_that_never_came_is_gone_after_a_teardown_and_costs_nothing(world: ComputeWorld) -> None:
+    lease = world.lease()
+    world.compute.teardown(lease.id)
+    view = world.compute.machine(lease.id)
+    assert view.state is MachineState.GONE
+    assert view.ended_at is not None
+    assert view.ended_at <= lease.opened_at
+    world.compute.launch(lease)
+    assert world.compute.list_leases() == ()
+
+
 def test_a_machine_torn_down_is_gone_and_stays_so(world: ComputeWorld) -> None:
     lease = world.ready()
     before = world.now()

@@ -226,6 +226,14 @@ def test_a_caller_who_changes_what_was_saved_or_loaded_changes_nothing_in_the_st
         entry.data["list"].append(3)  # type: ignore[union-attr]
 
 
+def test_recall_knows_the_run_that_a_key_made_and_refuses_another_body(store: Store) -> None:
+    assert store.recall(KEY) is None
+    made = store.create(RunChange(make_run(1)), KEY)
+    assert store.recall(KEY) == made
+    with pytest.raises(ConflictError):
+        store.recall(replace(KEY, digest="of another body"))
+
+
 def test_what_one_store_saved_another_reads(site: StoreSite) -> None:
     run = created(site.open())
     assert site.open().load(run.id).run == run
@@ -236,6 +244,7 @@ def test_no_call_keeps_a_transaction_open(site: StoreSite) -> None:
     run = store.create(RunChange(make_run(1)), KEY)
     calls = {
         "create": lambda: store.create(RunChange(make_run(2)), KEY),
+        "recall": lambda: store.recall(KEY),
         "load": lambda: store.load(run.id),
         "save": lambda: store.save(RunChange(run, make_lease(run.id), (), (make_entry(run.id, "e"),))),
         "stale": lambda: store.save(RunChange(run)),

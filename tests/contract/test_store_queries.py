@@ -120,6 +120,13 @@ def test_due_names_the_runs_to_wake_oldest_first(store: Store) -> None:
     assert store.due(NOON - minutes(1), 10) == ()
 
 
+def test_runs_that_hold_a_machine_are_due_before_any_queue_that_waits_for_it(store: Store) -> None:
+    for number in range(1, 6):
+        created(store, number, wake_at=NOON)
+    created(store, 6, wake_at=NOON + minutes(1), status=RunStatus.RELEASING)
+    assert store.due(NOON + minutes(1), 3)[0] == make_run(6).id
+
+
 def test_a_run_without_an_hour_to_wake_is_due_at_once_rather_than_never(store: Store) -> None:
     created(store, 1, wake_at=NOON - minutes(1))
     created(store, 2, wake_at=None)

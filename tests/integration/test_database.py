@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from sqlmodel import func, select
 from orchestrator.adapters.db.engine import Database, parse_database_url
 from orchestrator.adapters.db.migrate import migrate
 from orchestrator.adapters.db.rows import run_columns
+from orchestrator.adapters.db.store import SqlStore
 from orchestrator.adapters.db.tables import BeatRow, RunRow
-from tests.contract.store_examples import NOON, make_run
+from orchestrator.ports.store import RunChange, RunQuery
+from tests.contract.store_examples import NOON, make_lease, make_run
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -112,3 +115,20 @@ def test_a_database_url_gets_its_driver(text: str, url: str) -> None:
 def test_a_database_that_cannot_keep_the_promises_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"SQLite needs|must be sqlite"):
         parse_database_url(text)
+
+
+def test_a_row_that_cannot_be_read_does_not_hide_the_others_from_the_guard(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    migrate(url)
+    store = SqlStore(url)
+    for number in (1, 2):
+        run = store.create(RunChange(make_run(number)), None)
+        lease = make_lease(run.id)
+        store.save(RunChange(replace(run, lease_id=lease.id), lease))
+    with store.database.writing() as session:
+        row = session.get(RunRow, make_run(1).id)
+        assert row is not None
+        row.document = {**row.document, "a_field_of_another_version": 1}
+    assert [record.run.id for record in store.open_leases()] == [make_run(2).id]
+    assert [record.run.id for record in store.runs(RunQuery()).runs] == [make_run(2).id]
+    store.database.close()

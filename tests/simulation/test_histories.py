@@ -12,9 +12,9 @@ from orchestrator.adapters.memory.world import Faults, LaunchFault, World
 from orchestrator.domain import ledger
 from orchestrator.domain.errors import ConflictError
 from orchestrator.domain.ids import LeaseId, RunId, lease_id
-from orchestrator.domain.lifecycle import Outcome
+from orchestrator.domain.lifecycle import Outcome, RunStatus
 from orchestrator.domain.money import ZERO, Money
-from orchestrator.domain.stages import StageStatus
+from orchestrator.domain.stages import ExitCause, StageStatus
 from tests.simulation.simulating import Simulation, cloud
 
 
@@ -149,6 +149,78 @@ def test_a_top_up_after_the_budgets_end_goes_on_from_the_checkpoint() -> None:
     assert record.run.stages[0].step > stopped > 0
 
 
+def test_a_top_up_that_comes_while_the_machine_goes_is_used_and_not_stranded() -> None:
+    simulation = Simulation(World(seconds_per_step=5, teardown_seconds=20))
+    run_id = simulation.submit(1_000_000)
+    while simulation.tick(run_id).run.status is not RunStatus.RELEASING:
+        pass
+    simulation.top_up.execute(run_id, 10)
+    record = simulation.until_ended(run_id)
+    assert (record.run.outcome, record.run.leases) == (Outcome.COMPLETED, 2)
+
+
+def test_an_old_cancel_does_not_end_a_run_that_was_topped_up_afterwards() -> None:
+    simulation = Simulation(World(seconds_per_step=5, teardown_seconds=20))
+    run_id = simulation.submit(1_000_000)
+    while simulation.tick(run_id).run.status is not RunStatus.RELEASING:
+        pass
+    simulation.cancel.execute(run_id)
+    assert simulation.until_ended(run_id).run.outcome is Outcome.BUDGET_REACHED
+    simulation.top_up.execute(run_id, 10)
+    assert simulation.until_ended(run_id).run.outcome is Outcome.COMPLETED
+
+
+def test_a_training_that_ended_while_nobody_looked_is_not_bought_again() -> None:
+    simulation = Simulation(World(seconds_per_step=0.5, teardown_seconds=5))
+    run_id = simulation.submit(50_000_000)
+    for _ in range(80):
+        simulation.tick(run_id)
+    simulation.worker_alive = False
+    for _ in range(300):
+        simulation.tick(run_id)
+    simulation.faults.lost_at[lease_id(run_id, 1)] = simulation.clock.now()
+    simulation.worker_alive = True
+    record = simulation.until_ended(run_id)
+    assert record.run.stages[0].attempt == 1
+    assert record.run.stages[0].step == record.run.stages[0].intended_steps
+
+
+def test_a_cancel_that_is_heard_late_still_gets_its_checkpoint() -> None:
+    simulation = Simulation(World(seconds_per_step=2, teardown_seconds=5))
+    run_id = simulation.submit(50_000_000)
+    for _ in range(150):
+        simulation.tick(run_id)
+    simulation.worker_alive = False
+    simulation.cancel.execute(run_id)
+    for _ in range(60):
+        simulation.tick(run_id)
+    simulation.worker_alive = True
+    record = simulation.until_ended(run_id)
+    train = record.run.stages[0]
+    assert record.run.outcome is Outcome.CANCELLED
+    assert train.exit is not None
+    assert train.exit.cause is ExitCause.STOP_REQUESTED
+
+
+def test_lost_machines_do_not_use_up_the_attempts_of_a_training() -> None:
+    simulation = Simulation(World(seconds_per_step=3, teardown_seconds=5), Faults(crash_steps=[140]))
+    run_id = simulation.submit(50_000_000)
+    for ordinal in (1, 2):
+        simulation.faults.lost_at[lease_id(run_id, ordinal)] = simulation.clock.now() + timedelta(
+            seconds=70 + 130 * ordinal
+        )
+    record = simulation.until_ended(run_id)
+    assert record.run.outcome is Outcome.COMPLETED
+    assert record.run.stages[0].attempt == 4
+
+
+def test_a_machine_that_never_came_costs_nothing() -> None:
+    simulation = Simulation(faults=Faults(launches=[LaunchFault.REFUSED] * 5000))
+    record = simulation.until_ended(simulation.submit(50_000_000), seconds=5)
+    assert record.run.outcome is Outcome.FAILED
+    assert ledger.fold(record.postings).spent == ZERO
+
+
 def test_a_machine_without_an_open_lease_is_reaped() -> None:
     simulation = Simulation()
     run_id = simulation.submit(50_000_000)
@@ -162,7 +234,7 @@ def test_a_machine_without_an_open_lease_is_reaped() -> None:
     assert stray not in simulation.compute.list_leases()
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(100))
 def test_no_history_overspends_leaks_or_hangs(seed: int) -> None:
     chance = random.Random(seed)
     world = World(

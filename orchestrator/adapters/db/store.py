@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, and_, func, or_, update
 from sqlmodel import Session, col, select
 
+from orchestrator.adapters.codec import DocumentError
 from orchestrator.adapters.db.engine import Database, lock
 from orchestrator.adapters.db.rows import (
     entry_of,
@@ -30,6 +33,11 @@ from orchestrator.domain.ledger import Posting
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.run import Run
 from orchestrator.ports.store import IdempotencyRecord, RunChange, RunPage, RunQuery, RunRecord
+
+log = logging.getLogger(__name__)
+
+RowT = TypeVar("RowT", RunRow, LeaseRow)
+ReadT = TypeVar("ReadT")
 
 
 class SqlStore:
@@ -59,6 +67,11 @@ class SqlStore:
             _add_parts(session, change)
             return run
 
+    def recall(self, idempotency: IdempotencyRecord) -> Run | None:
+        with self.database.reading() as session:
+            known = session.get(IdempotencyRow, idempotency.key)
+            return None if known is None else _same_run(session, known, idempotency)
+
     def load(self, run_id: RunId) -> RunRecord:
         with self.database.reading() as session:
             return _records(session, [run_of(_run_row(session, run_id))])[0]
@@ -80,17 +93,17 @@ class SqlStore:
             for condition in _conditions(session, query):
                 statement = statement.where(condition)
             # One more than asked for tells whether there is a next page.
-            found = [run_of(row) for row in session.exec(statement.limit(query.limit + 1))]
+            found = session.exec(statement.limit(query.limit + 1)).all()
             page = found[: query.limit]
             more = len(found) > len(page) and bool(page)
-            return RunPage(_records(session, page), page[-1].id if more else None)
+            return RunPage(_records(session, _readable(page, run_of)), RunId(page[-1].id) if more else None)
 
     def due(self, now: datetime, limit: int) -> tuple[RunId, ...]:
         wake_at = col(RunRow.wake_at)
         statement = (
             select(RunRow.id)
             .where(col(RunRow.status) != RunStatus.ENDED.value, or_(wake_at.is_(None), wake_at <= now))
-            .order_by(wake_at.nulls_first(), col(RunRow.id))
+            .order_by(col(RunRow.status) == RunStatus.QUEUED.value, wake_at.nulls_first(), col(RunRow.id))
             .limit(limit)
         )
         with self.database.reading() as session:
@@ -107,11 +120,13 @@ class SqlStore:
         with self.database.reading() as session:
             opened = (col(LeaseRow.opened_at), col(LeaseRow.id))
             rows = session.exec(select(LeaseRow).where(col(LeaseRow.closed_at).is_(None)).order_by(*opened))
-            leases = [lease_of(row) for row in rows]
+            leases = _readable(rows, lease_of)
             held = select(RunRow).where(col(RunRow.id).in_({lease.run_id for lease in leases}))
-            runs = {row.id: run_of(row) for row in session.exec(held)}
+            runs = {run.id: run for run in _readable(session.exec(held), run_of)}
             postings = _postings(session, list(runs))
-            return tuple(RunRecord(runs[lease.run_id], lease, postings[lease.run_id]) for lease in leases)
+            return tuple(
+                RunRecord(runs[lease.run_id], lease, postings[lease.run_id]) for lease in leases if lease.run_id in runs
+            )
 
     def journal(
         self, run_id: RunId, after: int, limit: int, kinds: frozenset[EntryKind] | None = None
@@ -135,6 +150,18 @@ class SqlStore:
     def beats(self) -> Mapping[str, datetime]:
         with self.database.reading() as session:
             return {row.part: row.at for row in session.exec(select(BeatRow))}
+
+
+def _readable(rows: Iterable[RowT], read: Callable[[RowT], ReadT]) -> list[ReadT]:
+    """What can be read of `rows`. One that cannot (written by another version, say) is said loudly and left out: it
+    must not hide all the others from the guard."""
+    found: list[ReadT] = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except DocumentError:
+            log.exception("%s %s cannot be read", type(row).__name__, row.id)
+    return found
 
 
 def _run_row(session: Session, run_id: RunId) -> RunRow:

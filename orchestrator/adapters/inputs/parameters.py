@@ -13,6 +13,7 @@ from orchestrator.domain.errors import InvalidInputError
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 MOST_HEADER_BYTES = 100 << 20
+MOST_ELEMENTS = 10**15
 """The format's own limit on a header."""
 MOST_INDEX_BYTES = 64 << 20
 _SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([MB])(?![A-Za-z0-9])", re.IGNORECASE)
@@ -69,7 +70,10 @@ def _elements(tensor: object, name: str) -> int:
     shape = tensor.get("shape") if isinstance(tensor, Mapping) else None
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise InvalidInputError.of("model", f"{name} has a tensor without a shape")
-    return prod(shape)
+    elements = prod(shape)
+    if elements > MOST_ELEMENTS:
+        raise InvalidInputError.of("model", f"{name} claims a tensor of more than {MOST_ELEMENTS:.0e} elements")
+    return elements
 
 
 def _bounded(path: Path, most: int) -> bytes:

@@ -63,6 +63,8 @@ def _written_beside(path: Path, document: Mapping[str, JsonValue]) -> Path:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(json.dumps(document) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
     return Path(name)
 
 

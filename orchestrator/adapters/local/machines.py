@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+import psutil
 
 import orchestrator
 from orchestrator.adapters.local.documents import create_document, locked, number, read_document, replace_document
@@ -87,13 +90,28 @@ class LocalMachines:
         Takes no lock: it must work beside a launch or a submit that hangs. `closing.json` makes both give up.
         """
         place = self.place(lease_id)
-        place.folder.mkdir(parents=True, exist_ok=True)
-        before = self.view(lease_id)
-        create_document(place.closing, {"at": self._clock.now().timestamp(), "why": "teardown"})
-        self._ask_keeper(place)
+        ended_at = self._ended_before(lease_id)
+        # A full disk or a torn file must not keep the processes alive: killing needs neither.
+        with contextlib.suppress(OSError):
+            place.folder.mkdir(parents=True, exist_ok=True)
+            create_document(place.closing, {"at": self._clock.now().timestamp(), "why": "teardown"})
+        with contextlib.suppress(OSError, ComputeError, psutil.Error):
+            self._ask_keeper(place)
         self.end_processes(lease_id)
-        at = before.ended_at or self._clock.now()
-        create_document(place.ended, {"at": at.timestamp(), "why": "teardown"})
+        at = self._clock.now().timestamp() if ended_at is None else ended_at
+        with contextlib.suppress(OSError):
+            create_document(place.ended, {"at": at, "why": "teardown"})
+
+    def _ended_before(self, lease_id: LeaseId) -> float | None:
+        """When the machine had ended already, in Unix seconds; None while it lives. One that never came ended before
+        it began, and costs nothing."""
+        try:
+            before = self.view(lease_id)
+        except (ComputeError, OSError):
+            return None
+        if before.state is MachineState.ABSENT:
+            return 0.0
+        return None if before.ended_at is None else before.ended_at.timestamp()
 
     def end_processes(self, lease_id: LeaseId, *, spare_keeper: bool = False) -> None:
         """Kill all that bears the lease's mark; `ComputeError` when something will not die."""
@@ -130,8 +148,12 @@ class LocalMachines:
 
     def _keeper(self, place: LeasePlace) -> int | None:
         """The pid of the living keeper."""
-        document = read_document(place.keeper)
-        process = None if document is None else Identity.read(document).living(self._mark(place))
+        try:
+            document = read_document(place.keeper)
+            process = None if document is None else Identity.read(document).living(self._mark(place))
+        except ComputeError:
+            # A torn file names nobody; the keeper, if it lives, is still found by its mark.
+            return None
         return None if process is None else process.pid
 
     def _start_keeper(self, place: LeasePlace) -> None:

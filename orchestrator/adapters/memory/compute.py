@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import ceil
 
@@ -18,6 +18,8 @@ from orchestrator.domain.offers import Offer
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import JobKey, JobOrder, JobState, JobView, MachineState, MachineView
 
+NEVER = datetime.fromtimestamp(0, UTC)
+"""When a machine ended that was torn down before it was launched: before anything could be billed."""
 MOST_LINES = 100
 """Metrics lines that one call shows."""
 
@@ -82,7 +84,8 @@ class MemoryCompute:
         if machine is None:
             return MachineView(MachineState.ABSENT)
         if machine.ends_at is not None and machine.ends_at <= now:
-            return MachineView(MachineState.GONE, machine.ends_at, machine.why)
+            ended_at = NEVER if machine.offer is None else machine.ends_at
+            return MachineView(MachineState.GONE, ended_at, machine.why)
         return MachineView(MachineState.READY if machine.ready_at <= now else MachineState.COMING)
 
     def list_leases(self) -> tuple[LeaseId, ...]:

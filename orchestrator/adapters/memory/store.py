@@ -41,17 +41,24 @@ class MemoryStore:
 
     def create(self, change: RunChange, idempotency: IdempotencyRecord | None) -> Run:
         with self._lock:
-            if idempotency is not None and idempotency.key in self._keys:
-                digest, run_id = self._keys[idempotency.key]
-                if digest != idempotency.digest:
-                    raise ConflictError(f"the idempotency key {idempotency.key!r} was used for another request")
-                return self._run(run_id)
+            known = None if idempotency is None else self.recall(idempotency)
+            if known is not None:
+                return known
             if change.run.id in self._runs:
                 raise ConflictError(f"{change.run.id} exists already")
             run = self._apply(change)
             if idempotency is not None:
                 self._keys[idempotency.key] = (idempotency.digest, run.id)
             return run
+
+    def recall(self, idempotency: IdempotencyRecord) -> Run | None:
+        with self._lock:
+            if idempotency.key not in self._keys:
+                return None
+            digest, run_id = self._keys[idempotency.key]
+            if digest != idempotency.digest:
+                raise ConflictError(f"the idempotency key {idempotency.key!r} was used for another request")
+            return self._run(run_id)
 
     def load(self, run_id: RunId) -> RunRecord:
         with self._lock:
@@ -78,8 +85,8 @@ class MemoryStore:
     def due(self, now: datetime, limit: int) -> tuple[RunId, ...]:
         with self._lock:
             alive = [run for run in map(self._run, self._runs) if run.status is not RunStatus.ENDED]
-            waiting = sorted((run.wake_at or _LONG_AGO, run.id) for run in alive)
-            return tuple(run_id for wake_at, run_id in waiting if wake_at <= now)[:limit]
+            waiting = sorted((run.status is RunStatus.QUEUED, run.wake_at or _LONG_AGO, run.id) for run in alive)
+            return tuple(run_id for _, wake_at, run_id in waiting if wake_at <= now)[:limit]
 
     def lease(self, lease_id: LeaseId) -> Lease:
         with self._lock:

@@ -82,3 +82,9 @@ def test_max_hours_bounds_the_window_and_says_so() -> None:
     window = open_window(Money(50_000_000), offer(), 120, ALLOWANCES, NOW)
     assert window is not None
     assert (window.seconds, window.limit) == (120, Limit.MAX_HOURS)
+
+
+def test_no_window_is_longer_than_a_year_however_much_money_there_is() -> None:
+    window = open_window(Money(10**12), offer(rate=Rate(10_000)), None, ALLOWANCES, NOW)
+    assert window is not None
+    assert window.gone_by <= NOW + timedelta(days=366)

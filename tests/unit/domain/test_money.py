@@ -45,6 +45,8 @@ def test_dollars_become_exact_micro_dollars_or_are_refused(given_value: object, 
         "1_000",
         "0x10",
         "9" * 99,
+        "1E-9999999",
+        1e-7,
     ],
 )
 def test_a_budget_that_is_no_positive_sum_is_refused_by_name(nonsense: object) -> None:

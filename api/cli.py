@@ -186,7 +186,7 @@ def watch(
 def follow(client: Client, run_id: str, notices: bool, as_json: bool) -> None:
     """Show the run to its end; exit code 1 if that was a bad one."""
     screen = err if as_json else out
-    screen.print(Text(f"{client.url}/runs/{run_id}"))
+    screen.print(Text(f"{client.url}/r/{run_id}"))
     document = Watch(client, screen, sys.stdin if notices else None).follow(run_id)
     show(document, summary(document, client.url), as_json)
     if document["outcome"] in BAD_OUTCOMES:

@@ -186,7 +186,7 @@ def summary(run: Json, url: str) -> RenderableType:
         ("ended", Text.assemble(state(run), f" ({run['reason']})" if run["reason"] else "")),
         ("spent", f"{money['spent']} of {money['cap']} dollars"),
         ("result", run["checkpoint"] or "-"),
-        ("page", f"{url}/runs/{run['id']}"),
+        ("page", f"{url}/r/{run['id']}"),
     ]
     results = results_table(run)
     return facts(rows) if results is None else Group(facts(rows), Text(), results)

@@ -51,7 +51,7 @@ class Demonstration:
         self._make_inputs()
         self._await_ready()
         run_id = self._unfinished() or self._submit()
-        print(f"status page: {self._url}/runs/{run_id}", flush=True)
+        print(f"status page: {self._url}/r/{run_id}", flush=True)
         watching = ("-m", "api.cli", "watch", run_id, "--url", self._url, "--notices")
         subprocess.run(bound_command((sys.executable, *watching)), check=False)
         return 0 if self._get(f"/runs/{run_id}")["outcome"] == "completed" else EXIT_BADLY

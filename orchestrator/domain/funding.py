@@ -86,6 +86,7 @@ def plan_request(run: Run, postings: Sequence[Posting]) -> PlanRequest:
         max_seconds=run.machine_seconds_left,
         gpus=spec.gpus,
         measured_seconds_per_step=run.seconds_per_step,
+        heldout_rows=spec.dataset.heldout_rows,
         steps_done=train.step if train is not None and train.checkpoint else 0,
     )
 

@@ -9,7 +9,9 @@ from orchestrator.domain.budget import elapsed_seconds
 from orchestrator.domain.decision import Decision, Facts
 from orchestrator.domain.funding import tell_plan
 from orchestrator.domain.observations import JobState
+from orchestrator.domain.planner import EVALUATE_SPREAD
 from orchestrator.domain.progress import absorb, conclude
+from orchestrator.domain.speed import MEASURED_SPREAD
 from orchestrator.domain.stages import ExitCause, StageStatus
 
 LAST_WORDS_PATIENCE = timedelta(minutes=5)
@@ -42,8 +44,9 @@ def _replan(facts: Facts, decision: Decision) -> None:
         return
     left = max(stage.max_steps - stage.step, 0) * measured
     used = elapsed_seconds(plan.window.opens_at, facts.now)
-    middle = min(used + int(left) + plan.evaluate_seconds // 2, plan.window.seconds)
-    late = min(used + int(left * 1.15) + plan.evaluate_seconds, plan.window.seconds)
+    middle = min(used + int(left) + plan.evaluate_expected, plan.window.seconds)
+    slow = min(plan.evaluate_expected * EVALUATE_SPREAD, plan.evaluate_seconds)
+    late = min(used + int(left * MEASURED_SPREAD + slow), plan.window.seconds)
     reserve = plan.window.reserve.micros
     plan = replace(
         plan,

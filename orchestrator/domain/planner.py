@@ -20,6 +20,9 @@ MIN_STEPS = 8
 EVALUATE_SHARE = 0.15
 EVALUATE_LEAST_SECONDS = 30
 EVALUATE_MOST_SECONDS = 900
+EVALUATE_WORK_PER_ROW = 6
+"""A held-out row costs about what this many training rows do: two models, each a forward pass and a short answer."""
+EVALUATE_SPREAD = 3.0
 TRAIN_LEAST_BEFORE_EVALUATE_SECONDS = 60
 """With less training time than this, evaluating would eat the training: it is left out, and the plan says so."""
 UNKNOWN_ROWS = 10_000
@@ -64,6 +67,7 @@ class PlanRequest:
     gpus: int | None
     measured_seconds_per_step: float | None = None
     steps_done: int = 0
+    heldout_rows: int = 64
     evaluate: bool = True
 
 
@@ -72,8 +76,8 @@ class Plan:
     """What will be done with the money.
 
     `intended_steps` is what the strategy can use, `planned_steps` what is expected to fit; `train_seconds` and
-    `evaluate_seconds` (0 = left out) are the stages' shares of the window. `limit` says what cut the training, if
-    anything is expected to. `cost` is in micro-dollars.
+    `evaluate_seconds` (0 = left out) are the stages' shares of the window, `evaluate_expected` what evaluating will
+    take. `limit` says what cut the training, if anything is expected to. `cost` is in micro-dollars.
     """
 
     offer: Offer
@@ -83,6 +87,7 @@ class Plan:
     seconds_per_step: float
     train_seconds: int
     evaluate_seconds: int
+    evaluate_expected: int
     seconds: Estimate
     cost: Estimate
     limit: Limit | None
@@ -158,6 +163,8 @@ def _plan_on(
     evaluate = _evaluate_seconds(usable - before) if request.evaluate else 0
     train = usable - overheads.provision - evaluate
     steps = min(remaining, int((train - overheads.startup) / step.seconds))
+    expected = _expected_evaluation(request, overheads, step, evaluate)
+    seconds = _seconds(before, steps, step, expected, evaluate, window)
     return Plan(
         offer=offer,
         window=window,
@@ -166,8 +173,9 @@ def _plan_on(
         seconds_per_step=step.seconds,
         train_seconds=train,
         evaluate_seconds=evaluate,
-        seconds=_seconds(before, steps, step, evaluate, window),
-        cost=_cost(offer, _seconds(before, steps, step, evaluate, window), window),
+        evaluate_expected=expected,
+        seconds=seconds,
+        cost=_cost(offer, seconds, window),
         limit=window.limit if steps < remaining else None,
         assumptions=_assumptions(request, offer, overheads, allowances, step, evaluate),
     )
@@ -180,10 +188,15 @@ def _evaluate_seconds(training_and_evaluation: int) -> int:
     return min(max(share, EVALUATE_LEAST_SECONDS), EVALUATE_MOST_SECONDS)
 
 
-def _seconds(before: int, steps: int, step: StepTime, evaluate: int, window: Window) -> Estimate:
-    # An evaluation that has a share to itself rarely uses all of it; half is the middle, all of it the p90.
-    p50 = math.ceil(before + steps * step.seconds + evaluate / 2)
-    p90 = math.ceil(before * 1.5 + steps * step.seconds * step.spread + evaluate)
+def _expected_evaluation(request: PlanRequest, overheads: Overheads, step: StepTime, share: int) -> int:
+    per_row = step.seconds / (request.shape.micro_batch_size * request.shape.gradient_accumulation_steps)
+    work = math.ceil(EVALUATE_WORK_PER_ROW * request.heldout_rows * per_row)
+    return min(share, overheads.startup + work)
+
+
+def _seconds(before: int, steps: int, step: StepTime, expected: int, share: int, window: Window) -> Estimate:
+    p50 = math.ceil(before + steps * step.seconds + expected)
+    p90 = math.ceil(before * 1.5 + steps * step.seconds * step.spread + min(expected * EVALUATE_SPREAD, share))
     return Estimate(min(p50, window.seconds), min(p90, window.seconds), window.seconds)
 
 

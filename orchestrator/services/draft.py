@@ -13,7 +13,7 @@ from orchestrator.domain.money import SECONDS_PER_HOUR, Money, parse_dollars
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import RunSpec
 from orchestrator.domain.strategies import find_strategy
-from orchestrator.ports.inputs import Inputs
+from orchestrator.ports.inputs import Inputs, ModelFacts
 from orchestrator.ports.trainer import Trainer
 
 MAX_HOURS = 24 * 30
@@ -59,7 +59,7 @@ class SpecifyRun:
         name = _gather(problems, lambda: _name(draft.name))
         model = _gather(problems, lambda: self._inputs.model(draft.model))
         dataset = _gather(problems, lambda: self._inputs.dataset(draft.dataset, draft.heldout))
-        recipe, notes = self._recipe(strategy.recipe(), draft.overrides, problems)
+        recipe, notes = self._recipe(_fitted(strategy.recipe(), model), draft.overrides, problems)
         if problems or cap is None or model is None or dataset is None:
             raise InvalidInputError(problems)
         spec = RunSpec(
@@ -85,6 +85,14 @@ class SpecifyRun:
         if not resolution.problems:
             _gather(problems, lambda: TrainingShape.from_recipe(resolution.recipe))
         return resolution.recipe, resolution.notes
+
+
+def _fitted(recipe: dict[str, JsonValue], model: ModelFacts | None) -> dict[str, JsonValue]:
+    """A strategy's sequence length is for models that are made for it; a shorter model gets its own."""
+    length = recipe.get("sequence_len")
+    if model is None or model.max_sequence_len is None or not isinstance(length, int):
+        return recipe
+    return {**recipe, "sequence_len": min(length, model.max_sequence_len)}
 
 
 def _gather(problems: list[FieldProblem], parse: Callable[[], T]) -> T | None:

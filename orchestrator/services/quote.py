@@ -46,6 +46,7 @@ class QuoteRun:
             available=cap,
             max_seconds=spec.max_seconds,
             gpus=spec.gpus,
+            heldout_rows=spec.dataset.heldout_rows,
         )
         market = market_of(self._prices)
         plan = make_plan(request, market.offers, market.overheads, market.allowances, self._clock.now())

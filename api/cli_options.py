@@ -31,6 +31,8 @@ OverridesOption = Annotated[
 ]
 NoticesOption = Annotated[bool, typer.Option("--notices", hidden=True, help="Show the lines of standard input too.")]
 
+INPUTS = frozenset({"model", "dataset", "heldout"})
+
 
 def wish(**wanted: Any) -> dict[str, Any]:
     """The body of a draft: what was given, overrides from the file first, then from the line."""
@@ -45,8 +47,16 @@ def wish(**wanted: Any) -> dict[str, Any]:
         if not key or not equals:
             raise typer.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--override")
         overrides[key] = _value(value)
-    body = {name: value for name, value in wanted.items() if value is not None}
+    body = {name: _here(name, value) for name, value in wanted.items() if value is not None}
     return body | ({"overrides": overrides} if overrides else {})
+
+
+def _here(name: str, value: Any) -> Any:
+    """A model or dataset that is on this disk by its absolute path: the service runs in another folder."""
+    if name not in INPUTS or not isinstance(value, str):
+        return value
+    path = Path(value).expanduser()
+    return str(path.absolute()) if path.exists() else value
 
 
 def _value(text: str) -> Any:

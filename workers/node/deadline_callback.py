@@ -8,9 +8,9 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-import torch  # type: ignore[import-not-found,unused-ignore]
-import torch.distributed as dist  # type: ignore[import-not-found,unused-ignore]
-from transformers import TrainerCallback  # type: ignore[import-not-found,unused-ignore]
+import torch
+import torch.distributed as dist
+from transformers import TrainerCallback
 
 from workers.node import checkpoints, stop_signal
 from workers.node.clock import Clock

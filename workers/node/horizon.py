@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch.optim.lr_scheduler import LambdaLR  # type: ignore[import-not-found,unused-ignore]
+from torch.optim.lr_scheduler import LambdaLR
 
 from workers.node.schedule import KINDS, Schedule
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from axolotl.integrations.base import BasePlugin  # type: ignore[import-not-found,unused-ignore]
+from axolotl.integrations.base import BasePlugin
 
 from workers.node import stop_signal
 from workers.node.clock import SYSTEM_CLOCK
@@ -40,7 +40,7 @@ class LatticeForgePlugin(BasePlugin):  # type: ignore[misc,unused-ignore]
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> None:
         """The last hook before Axolotl places the weights: it gives every rank a GPU, also where there is none."""
-        import torch  # type: ignore[import-not-found,unused-ignore]
+        import torch
 
         del preprocess
         if not torch.cuda.is_available() and cfg.world_size != 1:
@@ -48,7 +48,7 @@ class LatticeForgePlugin(BasePlugin):  # type: ignore[misc,unused-ignore]
 
     def pre_lora_load(self, cfg: Any, model: Any) -> None:
         """Axolotl never seeds the adapter's initialisation; without this two runs of one seed differ."""
-        from transformers import set_seed  # type: ignore[import-not-found,unused-ignore]
+        from transformers import set_seed
 
         del model
         set_seed(cfg.seed)
@@ -98,7 +98,7 @@ class LatticeForgePlugin(BasePlugin):  # type: ignore[misc,unused-ignore]
 
 def _allow_galore_checkpoints() -> None:
     """Resuming loads the optimizer with `weights_only`, which refuses GaLore's projector unless it is named."""
-    import torch  # type: ignore[import-not-found,unused-ignore]
-    from galore_torch.galore_projector import GaLoreProjector  # type: ignore[import-not-found,unused-ignore]
+    import torch
+    from galore_torch.galore_projector import GaLoreProjector
 
     torch.serialization.add_safe_globals([GaLoreProjector])

@@ -103,7 +103,7 @@ def _parsed_lines(name: str, lines: Iterable[str]) -> Iterator[tuple[str, object
 
 
 def _hub_rows(source: str) -> Iterable[object]:
-    from datasets import load_dataset  # type: ignore[import-not-found,unused-ignore]
+    from datasets import load_dataset
 
     rows: Iterable[object] = load_dataset(source, split="train")
     return rows

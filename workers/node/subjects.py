@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch  # type: ignore[import-not-found,unused-ignore]
-from transformers import (  # type: ignore[import-not-found,unused-ignore]
+import torch
+from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     StoppingCriteria,
@@ -126,7 +126,7 @@ def load_subjects(task: EvaluateTask) -> Subjects:
     models = {"base": _model(task.base_model, on_gpu)}
     if task.adapter_dir is not None:
         if (Path(task.adapter_dir) / "adapter_config.json").is_file():
-            from peft import PeftModel  # type: ignore[import-not-found,unused-ignore]
+            from peft import PeftModel
 
             # One set of weights: `base` is this very model with its adapter switched off.
             adapted = PeftModel.from_pretrained(models["base"], task.adapter_dir).eval()

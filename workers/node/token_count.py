@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch  # type: ignore[import-not-found,unused-ignore]
-import torch.distributed as dist  # type: ignore[import-not-found,unused-ignore]
+import torch
+import torch.distributed as dist
 
 
 class TokenCount:

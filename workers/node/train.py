@@ -36,7 +36,7 @@ def _set_environment(config: Path) -> None:
 
     document = yaml.safe_load(config.read_text(encoding="utf-8"))
     commands.offline_when_local(str(document["base_model"]))
-    from axolotl.utils import (  # type: ignore[import-not-found,unused-ignore]
+    from axolotl.utils import (
         set_misc_env,
         set_pytorch_cuda_alloc_conf,
     )
@@ -44,14 +44,14 @@ def _set_environment(config: Path) -> None:
     set_pytorch_cuda_alloc_conf()
     set_misc_env()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        import torch  # type: ignore[import-not-found,unused-ignore]
+        import torch
 
         if not torch.cuda.is_available():
             os.environ["ACCELERATE_USE_CPU"] = "true"  # else each rank would train alone, in silence
 
 
 def _train(config: Path, resumed: str | None) -> None:
-    from axolotl.cli.train import do_cli  # type: ignore[import-not-found,unused-ignore]
+    from axolotl.cli.train import do_cli
 
     import workers.node.plugin  # noqa: F401 - Axolotl trains on without a plugin it cannot import; we do not
 

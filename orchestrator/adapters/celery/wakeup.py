@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from celery import Celery  # type: ignore[import-untyped] # Celery comes without types
+from celery import Celery
 from kombu.exceptions import KombuError
 
 from orchestrator.domain.ids import RunId

@@ -34,8 +34,8 @@ def new_model(tokenizer: Any, seed: int) -> Any:
 
     Two wide layers and not four narrow ones: at equal cost they learned every fact in 400 steps, the others under half.
     """
-    import torch  # type: ignore[import-not-found,unused-ignore]
-    from transformers import (  # type: ignore[import-not-found,unused-ignore]
+    import torch
+    from transformers import (
         LlamaConfig,
         LlamaForCausalLM,
     )
@@ -66,7 +66,7 @@ def pretrain(
 
     `report` is called after each step with its number, from 1, and its loss in nats a token.
     """
-    import torch  # type: ignore[import-not-found,unused-ignore]
+    import torch
 
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
     blocks = _blocks(tokenizer, documents, plan.block_len)

@@ -25,7 +25,7 @@ def train_tokenizer(texts: Iterable[str], sequence_len: int) -> Any:
     A word at the beginning of a line is the same token as after a space. Rows are tokenised with the answer apart from
     the prompt, and the answer must then be the word that the pre-training prose has taught. Unknown text becomes bytes.
     """
-    from tokenizers import (  # type: ignore[import-not-found,unused-ignore]
+    from tokenizers import (
         Regex,
         Tokenizer,
         decoders,
@@ -34,7 +34,7 @@ def train_tokenizer(texts: Iterable[str], sequence_len: int) -> Any:
         processors,
         trainers,
     )
-    from transformers import PreTrainedTokenizerFast  # type: ignore[import-not-found,unused-ignore]
+    from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

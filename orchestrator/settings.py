@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     """Accelerators of this machine; default: what nvidia-smi lists, else the CPU as one device."""
     local_idle_seconds: int = Field(default=60, ge=5)
     """A local machine without a job ends itself after this, as a cloud's autostop does."""
-    local_startup_seconds: int = Field(default=15, ge=0)
-    """Expected seconds from a job's start to its first training step."""
+    local_startup_seconds: int = Field(default=20, ge=0)
+    """Expected seconds from a job's start to its first training step; 13 to 22 were measured on two quiet CPU cores."""
     detect_seconds: int = Field(default=2, ge=1)
     checkpoint_seconds: int = Field(default=8, ge=1)
     teardown_seconds: int = Field(default=3, ge=1)

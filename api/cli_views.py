@@ -113,7 +113,7 @@ def results_table(run: Json) -> Table | None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("evaluation", "held-out loss", "exact match", "rows"):
         table.add_column(column, justify="left" if column == "evaluation" else "right")
-    for subject, label in (("base", "before"), ("adapter", "after")):
+    for subject, label in (("base", "before"), ("tuned", "after")):
         if subject in found:
             each = found[subject]
             match = each.get("exact_match")

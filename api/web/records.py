@@ -72,7 +72,7 @@ def evaluation(run: Run) -> Evaluation | None:
     }
     if not results:
         return None
-    before, after = results.get("base", {}), results.get("adapter", {})
+    before, after = results.get("base", {}), results.get("tuned", {})
     rows = (
         _compare("Held-out loss", before.get("heldout_loss"), after.get("heldout_loss"), percent=False),
         _compare("Exact match", before.get("exact_match"), after.get("exact_match"), percent=True),

@@ -61,7 +61,7 @@ def _moment(line: Mapping[str, JsonValue]) -> datetime:
 
 def conclude(stage: Stage, exit_: StageExit, now: datetime) -> Stage:
     """The stage after its job exited: finished, failed, or pending again for the next attempt."""
-    checkpoint = exit_.adapter or exit_.checkpoint or stage.checkpoint
+    checkpoint = exit_.result or exit_.checkpoint or stage.checkpoint
     stage = replace(
         stage,
         exit=exit_,

@@ -45,7 +45,7 @@ class StageExit:
     max_steps: int = 0
     intended_steps: int = 0
     checkpoint: str | None = None
-    adapter: str | None = None
+    result: str | None = None
     message: str = ""
 
 

@@ -143,7 +143,7 @@ def test_a_job_shows_every_line_once_and_then_how_it_ended(world: ComputeWorld) 
     assert world.compute.job(order.key, view.next_offset).lines == ()
     assert view.exit is not None
     assert (view.exit.cause, view.exit.last_step, view.exit.intended_steps) == (ExitCause.COMPLETED, 25, 25)
-    assert view.exit.adapter is not None
+    assert view.exit.result is not None
     assert view.exit.ended_at <= world.now()
 
 

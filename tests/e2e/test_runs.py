@@ -91,7 +91,7 @@ def test_strategy_a_learns_the_skill_and_its_books_are_settled(service: WholeSer
     run_id = service.submit(overrides=DEMONSTRATION)
     document = service.await_end(run_id, PATIENCE)
     assert document["outcome"] == "completed", document["reason"]
-    before, after = evaluations(document)["base"], evaluations(document)["adapter"]
+    before, after = evaluations(document)["base"], evaluations(document)["tuned"]
     assert before["rows"] == after["rows"] == after["of_rows"]
     assert after["heldout_loss"] < before["heldout_loss"] / 2
     assert before["exact_match"] < 0.2

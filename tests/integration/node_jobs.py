@@ -106,7 +106,7 @@ def make_job(folder: Path, rows: Path, *, soft: float = 600.0, hard: float = 630
     now = time.time()  # noqa: TID251 - a real job for a real machine
     deadlines = {"soft_deadline": now + soft, "hard_deadline": now + hard}
     document: dict[str, Any] = {
-        "version": 1,
+        "version": 2,
         "run_id": "run_1",
         "lease_id": folder.name,
         "stage_id": "01-train",

@@ -38,7 +38,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evaluation_job(tmp_path: Path, model: Path, adapter: Path | None, **changes: Any) -> NodeJob:
     evaluate = {
         "base_model": str(model),
-        "adapter_dir": None if adapter is None else str(adapter),
+        "tuned_dir": None if adapter is None else str(adapter),
         "max_new_tokens": 8,
         "batch_size": 3,
         "sequence_len": 128,
@@ -53,7 +53,7 @@ def test_base_and_adapter_are_measured_on_the_same_rows(tmp_path: Path, model: P
     base, adapter = job.events("evaluation")
 
     assert verdict["cause"] == "completed"
-    assert (base["subject"], adapter["subject"]) == ("base", "adapter")
+    assert (base["subject"], adapter["subject"]) == ("base", "tuned")
     assert base["rows"] == adapter["rows"] == base["of_rows"] == 8
     assert base["heldout_loss"] == pytest.approx(6.2, abs=0.3)  # a random model over 512 tokens: ln 512 = 6.24
     assert abs(base["heldout_loss"] - adapter["heldout_loss"]) > 1e-4

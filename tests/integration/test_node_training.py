@@ -81,7 +81,7 @@ def test_strategy_a_stops_at_its_soft_deadline_with_a_loadable_checkpoint_and_re
     assert verdict["exit_code"] == 0
     assert verdict["intended_steps"] == ENDLESS
     assert verdict["checkpoint"].endswith(f"checkpoint-{verdict['last_step']}")
-    assert loads_as_adapter(model, verdict["adapter"])
+    assert loads_as_adapter(model, verdict["result"])
 
     second = make_job(tmp_path / "second", rows, attempt=2, train=task(resume_from="latest"))
     train(second, model, **STRATEGY_A, max_steps=verdict["last_step"] + 4)
@@ -90,7 +90,7 @@ def test_strategy_a_stops_at_its_soft_deadline_with_a_loadable_checkpoint_and_re
     assert second.events("begin")[0]["step"] == verdict["last_step"]
     assert [event["step"] for event in second.events("step")] == [verdict["last_step"] + n for n in (1, 2, 3, 4)]
     assert second.events("step")[0]["tokens"] > first.events("step")[-1]["tokens"]
-    assert loads_as_adapter(model, resumed["adapter"])
+    assert loads_as_adapter(model, resumed["result"])
 
 
 @pytest.mark.parametrize("technique", [LORA, STRATEGY_A], ids=["lora", "strategy_a"])
@@ -144,7 +144,7 @@ def test_a_stopped_trainer_is_killed_at_the_hard_deadline_and_its_last_checkpoin
     print(f"hard deadline to last process gone: {verdict['ended_at'] - hard:.2f} s")
     assert 0 <= verdict["ended_at"] - hard < 3.0
     assert verdict["checkpoint"].endswith(f"checkpoint-{frozen_at}")
-    assert loads_as_adapter(model, verdict["adapter"])
+    assert loads_as_adapter(model, verdict["result"])
 
 
 def test_a_supervisor_killed_outright_takes_every_rank_with_it(tmp_path: Path, rows: Path, model: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_trainer_that_refuses_its_config_fails_with_its_last_words(tmp_path: P
     assert verdict["cause"] == "failed"
     assert verdict["exit_code"] == 1
     assert "no_such_optimizer" in verdict["message"]
-    assert verdict["adapter"] is None
+    assert verdict["result"] is None
 
 
 def test_galore_resumes_from_its_own_checkpoint(tmp_path: Path, rows: Path, model: Path) -> None:

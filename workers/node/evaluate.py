@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> None:
     processes.die_with_parent()
     job = read_job(Path(arguments[0]))
     assert job.evaluate is not None
-    commands.offline_when_local(job.evaluate.base_model, *filter(None, [job.evaluate.adapter_dir]))
+    commands.offline_when_local(job.evaluate.base_model, *filter(None, [job.evaluate.tuned_dir]))
     evaluate(job, Journal(job.job_dir / METRICS_FILE, SYSTEM_CLOCK), SYSTEM_CLOCK)
     sys.stdout.flush()
     sys.stderr.flush()

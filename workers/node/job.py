@@ -13,7 +13,7 @@ CONFIG_FILE = "config.yaml"
 CONTROL_FILE = "control.json"
 METRICS_FILE = "metrics.jsonl"
 LOG_FILE = "log.txt"
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 
 Kind = Literal["train", "evaluate"]
 Format = Literal["alpaca", "messages", "completion"]
@@ -47,10 +47,10 @@ class TrainTask:
 
 @dataclass(frozen=True, slots=True)
 class EvaluateTask:
-    """What to evaluate. `adapter_dir` is a PEFT adapter or a whole model's folder; None evaluates the base only."""
+    """What to evaluate. `tuned_dir` is a PEFT adapter or a whole model's folder; None evaluates the base only."""
 
     base_model: str
-    adapter_dir: str | None
+    tuned_dir: str | None
     max_new_tokens: int
     batch_size: int
     sequence_len: int
@@ -133,7 +133,7 @@ def _train(section: Mapping[str, Any]) -> TrainTask:
 def _evaluate(section: Mapping[str, Any]) -> EvaluateTask:
     return EvaluateTask(
         base_model=str(section["base_model"]),
-        adapter_dir=section.get("adapter_dir"),
+        tuned_dir=section.get("tuned_dir"),
         max_new_tokens=int(section["max_new_tokens"]),
         batch_size=int(section["batch_size"]),
         sequence_len=int(section["sequence_len"]),

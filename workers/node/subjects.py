@@ -34,7 +34,7 @@ class Subjects:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """`base`, and `adapter` when there is one, in the order of evaluation."""
+        """`base`, and `tuned` when there is one, in the order of evaluation."""
         return tuple(self._models)
 
     def rows(self, path: Path, row_format: Format) -> tuple[list[Row], int]:
@@ -124,15 +124,15 @@ def load_subjects(task: EvaluateTask) -> Subjects:
     """Load from local folders or the hub, in bfloat16 on a GPU and float32 on a CPU."""
     on_gpu = torch.cuda.is_available()
     models = {"base": _model(task.base_model, on_gpu)}
-    if task.adapter_dir is not None:
-        if (Path(task.adapter_dir) / "adapter_config.json").is_file():
+    if task.tuned_dir is not None:
+        if (Path(task.tuned_dir) / "adapter_config.json").is_file():
             from peft import PeftModel
 
             # One set of weights: `base` is this very model with its adapter switched off.
-            adapted = PeftModel.from_pretrained(models["base"], task.adapter_dir).eval()
-            models = {"base": adapted, "adapter": adapted}
+            adapted = PeftModel.from_pretrained(models["base"], task.tuned_dir).eval()
+            models = {"base": adapted, "tuned": adapted}
         else:
-            models["adapter"] = _model(task.adapter_dir, on_gpu)
+            models["tuned"] = _model(task.tuned_dir, on_gpu)
     return Subjects(models, AutoTokenizer.from_pretrained(task.base_model), task)
 
 

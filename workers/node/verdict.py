@@ -72,12 +72,12 @@ def exit_document(
         "max_steps": progress.max_steps,
         "intended_steps": progress.intended_steps,
         "checkpoint": None if checkpoint is None else str(checkpoint),
-        "adapter": _adapter(job, why, checkpoint),
+        "result": _result(job, why, checkpoint),
         "message": end.message if why == "failed" else "",
     }
 
 
-def _adapter(job: Job, why: str, checkpoint: Path | None) -> str | None:
+def _result(job: Job, why: str, checkpoint: Path | None) -> str | None:
     if job.kind != "train":
         return None
     if why == "completed":

@@ -66,7 +66,7 @@ def _dataset(run: Run) -> dict[str, JsonValue]:
 def _evaluate(run: Run) -> dict[str, JsonValue]:
     return {
         "base_model": run.spec.model,
-        "adapter_dir": run.checkpoint,
+        "tuned_dir": run.checkpoint,
         "max_new_tokens": MAX_NEW_TOKENS,
         "batch_size": EVALUATE_BATCH,
         "sequence_len": TrainingShape.from_recipe(run.spec.recipe).sequence_len,

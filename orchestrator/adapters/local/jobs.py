@@ -117,7 +117,7 @@ class LocalJobs:
     @staticmethod
     def _document(order: JobOrder, place: JobPlace, output: Path, data: Path) -> dict[str, JsonValue]:
         return {
-            "version": 1,
+            "version": 2,
             **order.document,
             "run_id": order.key.run_id,
             "lease_id": order.key.lease_id,
@@ -159,7 +159,7 @@ def _stage_exit(document: Mapping[str, JsonValue]) -> StageExit:
         max_steps=_count(document, "max_steps"),
         intended_steps=_count(document, "intended_steps"),
         checkpoint=_path(document, "checkpoint"),
-        adapter=_path(document, "adapter"),
+        result=_path(document, "result"),
         message=str(document.get("message") or ""),
     )
 

@@ -124,10 +124,10 @@ class SimulatedJob:
     def _evaluating(self) -> Iterator[datetime]:
         yield from self._preparing()
         section = self.order.document.get("evaluate")
-        adapter = section.get("adapter_dir") if isinstance(section, dict) else None
-        stopped = re.search(r"checkpoint-(\d+)$", str(adapter))
+        tuned = section.get("tuned_dir") if isinstance(section, dict) else None
+        stopped = re.search(r"checkpoint-(\d+)$", str(tuned))
         learned_steps = int(stopped[1]) if stopped else self._world.intended_steps
-        subjects = [("base", 0), ("adapter", learned_steps)][: 2 if adapter else 1]
+        subjects = [("base", 0), ("tuned", learned_steps)][: 2 if tuned else 1]
         for subject, learned in subjects:
             if (reason := self._reason_to_stop()) is not None:
                 self._write("stopping", reason=reason.value, step=0)
@@ -192,9 +192,9 @@ class SimulatedJob:
     def _leave(self, cause: ExitCause, at: datetime, message: str = "") -> None:
         trains = self.order.kind is StageKind.TRAIN
         checkpoint = self._folder.checkpoint if trains else None
-        adapter = self._folder.path if trains and cause is ExitCause.COMPLETED else checkpoint
+        result = self._folder.path if trains and cause is ExitCause.COMPLETED else checkpoint
         steps = (self._step, self._max_steps, self._intended) if trains else (0, 0, 0)
-        self.exit = StageExit(cause, at, *steps, checkpoint, adapter, message)
+        self.exit = StageExit(cause, at, *steps, checkpoint, result, message)
 
     def _heldout_rows(self) -> int:
         dataset = self.order.document.get("dataset")

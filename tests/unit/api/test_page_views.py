@@ -154,7 +154,7 @@ def test_an_evaluation_says_what_changed_and_which_way_is_better(
     stage = next(each for each in run.stages if each.kind is StageKind.EVALUATE)
     results: tuple[dict[str, JsonValue], ...] = tuple(
         {"subject": subject, "rows": 8, "of_rows": 8, "heldout_loss": values[0], "exact_match": values[1]}
-        for subject, values in (("base", base), ("adapter", adapter))
+        for subject, values in (("base", base), ("tuned", adapter))
     )
     found = evaluation(run.with_stage(replace(stage, results=results)))
     assert found is not None

@@ -91,7 +91,7 @@ def test_an_ended_run_shows_its_outcome_and_a_balance_that_adds_up(client: Clien
 
     run, ledger = client.get(f"/runs/{run_id}").json(), client.get(f"/runs/{run_id}/ledger").json()
     assert (run["status"], run["outcome"]) == ("ended", "completed")
-    assert [result["subject"] for result in run["stages"][1]["results"]] == ["base", "adapter"]
+    assert [result["subject"] for result in run["stages"][1]["results"]] == ["base", "tuned"]
     assert (run["progress"]["seconds_left"], run["budget"]["reserved"], ledger["total"]) == (None, "0.00", "0.00")
     assert ledger["balance"]["funder"] == "-0.50"
     assert [posting["kind"] for posting in ledger["postings"]] == ["grant", "reserve", "settle", "void"]

@@ -33,7 +33,7 @@ class HandClock:
 
 def document(job_dir: Path) -> dict[str, Any]:
     return {
-        "version": 1,
+        "version": 2,
         "run_id": "run_1",
         "lease_id": "lf-1",
         "stage_id": "01-train",
@@ -104,7 +104,7 @@ def test_a_senseless_control_file_changes_nothing(tmp_path: Path, text: str) -> 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"version": 2}, "version 2"),
+        ({"version": 1}, "version 1"),
         ({"kind": "dance"}, "kind is 'dance'"),
         ({"train": {"launcher": "python"}}, "'processes' is missing"),
         ({"soft_deadline": "soon"}, "could not convert"),

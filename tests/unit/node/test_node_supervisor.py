@@ -38,7 +38,7 @@ def job_folder(folder: Path, soft: float, hard: float) -> Path:
     rows = folder / "rows.jsonl"
     rows.write_text("".join(json.dumps({"text": f"row {n}"}) + "\n" for n in range(4)))
     document = {
-        "version": 1,
+        "version": 2,
         "stage_id": "01-train",
         "kind": "train",
         "attempt": 1,

@@ -234,7 +234,7 @@ def test_a_wholly_deaf_node_runs_until_the_machine_ends(scene: Scene) -> None:
 def test_an_evaluation_finds_the_trained_model_better(scene: Scene) -> None:
     scene.compute.launch(scene.lease)
     scene.clock.advance(30)
-    section: JsonValue = {"base_model": "b", "adapter_dir": "/simulated/output/checkpoint-50"}
+    section: JsonValue = {"base_model": "b", "tuned_dir": "/simulated/output/checkpoint-50"}
     document: dict[str, JsonValue] = {"dataset": {"heldout_rows": 8}, "evaluate": section}
     now = scene.clock.now()
     key = JobKey(scene.lease.run_id, scene.lease.id, scene.world.order(scene.lease).key.stage_id, 1)
@@ -244,7 +244,7 @@ def test_an_evaluation_finds_the_trained_model_better(scene: Scene) -> None:
     assert ended is not None
     assert ended.cause is ExitCause.COMPLETED
     found = [line for line in scene.compute.job(key, 0).lines if line["event"] == "evaluation"]
-    assert [line["subject"] for line in found] == ["base", "adapter"]
+    assert [line["subject"] for line in found] == ["base", "tuned"]
     assert float(str(found[1]["heldout_loss"])) < float(str(found[0]["heldout_loss"]))
 
 

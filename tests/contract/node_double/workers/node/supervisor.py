@@ -73,7 +73,7 @@ class Job:
         saved = self.newest_checkpoint()
         checkpoint = str(self.output / f"checkpoint-{saved}") if saved else None
         document = {
-            "version": 1,
+            "version": 2,
             "stage_id": self.document["stage_id"],
             "attempt": self.document["attempt"],
             "cause": cause,
@@ -84,7 +84,7 @@ class Job:
             "max_steps": self.max_steps,
             "intended_steps": self.intended,
             "checkpoint": checkpoint,
-            "adapter": str(self.output) if cause == "completed" else checkpoint,
+            "result": str(self.output) if cause == "completed" else checkpoint,
             "message": message,
         }
         (self.folder / ".exit").write_text(json.dumps(document))

@@ -97,6 +97,12 @@ RULES: tuple[Rule, ...] = (
         "GaLore projects whole gradients, which FSDP scatters",
     ),
     accepted(
+        "galore-layerwise",
+        ("optimizer",),
+        lambda s: s.layerwise_galore(),
+        "layerwise GaLore leaves its moments out of checkpoints, so a resumed run goes astray: use galore_adamw",
+    ),
+    accepted(
         "galore-layerwise-on-many-gpus",
         ("optimizer",),
         lambda s: s.layerwise_galore() and s.gpus > 1,

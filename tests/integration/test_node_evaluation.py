@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +72,19 @@ def test_a_whole_model_is_measured_like_the_adapter_that_made_it_and_an_adapter_
 
 
 def test_an_evaluation_past_its_soft_deadline_reports_what_it_has(tmp_path: Path, model: Path) -> None:
-    job = evaluation_job(tmp_path, model, None, dataset=dataset_of(tmp_path, 50))
+    job = evaluation_job(tmp_path, model, None, dataset=dataset_of(tmp_path, 1000))
+    write_rows(tmp_path / "rows.jsonl", 1100)  # minutes of work
     document = json.loads((job.folder / "job.json").read_text())
     document["evaluate"] |= {"batch_size": 1, "max_new_tokens": 100}
     (job.folder / "job.json").write_text(json.dumps(document))
-    job.order(soft_deadline=document["soft_deadline"] - 585)
-    verdict = job.start().finish()
+    job.start().wait_for("prepared")
+    soft = time.time() + 10  # noqa: TID251
+    job.order(soft_deadline=soft, hard_deadline=soft + 60)
+    verdict = job.finish()
     (base,) = job.events("evaluation")
 
     assert verdict["cause"] == "soft_deadline"
-    assert base["rows"] < base["of_rows"] == 50
+    assert base["rows"] < base["of_rows"] == 1000
 
 
 def dataset_of(tmp_path: Path, heldout_rows: int) -> dict[str, Any]:

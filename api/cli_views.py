@@ -143,11 +143,11 @@ def quote_details(quote: Json) -> RenderableType:
 
 def strategies_table(strategies: Iterable[Json]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("strategy", "title", "techniques", "available"):
+    for column in ("strategy", "title", "techniques", "parameters"):
         table.add_column(column)
     for each in strategies:
-        techniques = ", ".join(technique["title"] for technique in each["techniques"])
-        table.add_row(each["key"], each["title"], techniques, "yes" if each["available"] else "not yet")
+        parameters = ", ".join(f"{one['name']}={one['default']}" for one in each["parameters"] if one["default"])
+        table.add_row(each["key"], each["title"], ", ".join(each["techniques"]) or "yours", parameters)
     return table
 
 

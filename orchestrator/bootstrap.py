@@ -21,7 +21,7 @@ from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
 from orchestrator.domain.money import MICROS_PER_DOLLAR
-from orchestrator.domain.planner import Overheads
+from orchestrator.domain.shares import Overheads
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute

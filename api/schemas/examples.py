@@ -14,22 +14,22 @@ from api.schemas.offer import OfferList, OfferView
 from api.schemas.plan import QuoteView
 from api.schemas.problem import ProblemTypeView
 from api.schemas.run import RunList, RunView
-from api.schemas.strategy import StrategyList, StrategyView
+from api.schemas.strategy import StrategyList
 from api.schemas.view import View
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Allowances, bill
-from orchestrator.domain.funding import plan_stages
+from orchestrator.domain.funding import plan_request, plan_stages
 from orchestrator.domain.ids import RunId, StageId, lease_id
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.money import Rate, parse_dollars
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import Overheads, PlanRequest, make_plan
-from orchestrator.domain.recipe import TrainingShape
+from orchestrator.domain.planner import make_plan
 from orchestrator.domain.run import DatasetRef, Run, RunSpec
+from orchestrator.domain.shares import Overheads
 from orchestrator.domain.stages import StageStatus
-from orchestrator.domain.strategies import find_strategy
+from orchestrator.domain.strategies import Wishes, expand, find_strategy
 from orchestrator.ports.artifacts import Artifact, LogSlice
 from orchestrator.services.quote import Quote
 from orchestrator.services.read import ReadingPage, RunReading
@@ -59,20 +59,12 @@ _SPEC = RunSpec(
     model_parameters=134_515_008,
     model_is_local=False,
     dataset=DatasetRef("tatsu-lab/alpaca", "alpaca", 52_002, 64, is_local=False),
-    recipe=_STRATEGY.recipe(),
+    stages=expand(_STRATEGY, Wishes({})),
     seed=42,
     name="first try",
 )
 _PLAN = make_plan(
-    PlanRequest(
-        recipe=_SPEC.recipe,
-        shape=TrainingShape.from_recipe(_SPEC.recipe),
-        train_rows=_SPEC.dataset.train_rows,
-        parameters=_SPEC.model_parameters,
-        available=_CAP,
-        max_seconds=None,
-        gpus=None,
-    ),
+    plan_request(_SPEC, (), _CAP, None),
     (_OFFER,),
     {"local": Overheads(provision=1, startup=15)},
     {"local": Allowances(detect=2, checkpoint=8, teardown=3)},
@@ -94,8 +86,8 @@ def _reading() -> RunReading:
         step=1200,
         max_steps=_PLAN.planned_steps,
         intended_steps=_PLAN.intended_steps,
-        soft_deadline=_PLAN.window.soft - timedelta(seconds=_PLAN.evaluate_seconds),
-        hard_deadline=_PLAN.window.hard - timedelta(seconds=_PLAN.evaluate_seconds),
+        soft_deadline=_PLAN.window.soft - timedelta(seconds=_PLAN.stages[-1].seconds),
+        hard_deadline=_PLAN.window.hard - timedelta(seconds=_PLAN.stages[-1].seconds),
         started_at=_STARTED,
     )
     run = replace(queued, status=RunStatus.RUNNING, plan=_PLAN, stages=(training, *others), leases=1, lease_id=lease.id)
@@ -140,7 +132,7 @@ EXAMPLES: Mapping[str, View] = {
         LedgerView.of(_READING),
         QuoteView.of(Quote(_SPEC, _CAP, _PLAN)),
         OfferList(offers=[OfferView.of(_OFFER)]),
-        StrategyList(strategies=[StrategyView.of(_STRATEGY)]),
+        StrategyList.whole((_STRATEGY,)),
         MetricSeries(metrics=[MetricView.of(_STEP)], next=_STEP.seq, more=False),
         LOG,
         ArtifactList(

@@ -14,7 +14,6 @@ from orchestrator.domain.errors import (
     FieldProblem,
     InvalidInputError,
     LatticeForgeError,
-    NotBuiltError,
     UnaffordableError,
 )
 from orchestrator.domain.money import Money
@@ -114,8 +113,6 @@ def problems_of(error: LatticeForgeError, fields: frozenset[str]) -> Mapping[str
 def _problems(error: LatticeForgeError) -> tuple[FieldProblem, ...]:
     if isinstance(error, InvalidInputError):
         return error.problems
-    if isinstance(error, NotBuiltError):
-        return (FieldProblem("strategy", str(error)),)
     if isinstance(error, UnaffordableError):
         refusals = tuple(FieldProblem(OVERALL, refusal) for refusal in error.refusals)
         if error.cheapest_micros is None:

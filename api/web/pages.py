@@ -20,7 +20,7 @@ from api.web.forms import RunForm, RunFormView, TopUpForm, new_token, problems_o
 from api.web.rendering import STATIC, page
 from api.web.run_view import RunView
 from orchestrator.bootstrap import Application
-from orchestrator.domain.errors import InvalidInputError, LatticeForgeError, NotBuiltError, UnaffordableError
+from orchestrator.domain.errors import InvalidInputError, LatticeForgeError, UnaffordableError
 from orchestrator.domain.ids import RunId, parse_run_id
 from orchestrator.domain.strategies import STRATEGIES
 from orchestrator.ports.store import RunQuery
@@ -34,7 +34,7 @@ Fragment = Literal[
 ]
 """A part of a run's page that is fetched again by itself: `templates/run/<name>.html`."""
 
-REFUSALS = (InvalidInputError, NotBuiltError, UnaffordableError)
+REFUSALS = (InvalidInputError, UnaffordableError)
 """What a form answers beside its fields; any other error gets a page of its own."""
 
 

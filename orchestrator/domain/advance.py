@@ -23,8 +23,8 @@ from orchestrator.domain.stages import ExitCause, Stage, StageKind, StageStatus,
 
 MAX_LOSSES_WITHOUT_PROGRESS = 3
 PROVISION_PATIENCE_SECONDS = 900
-EVALUATE_WORTH_SECONDS = 15
-"""An evaluation that has less time than its own start-up is left out."""
+STAGE_WORTH_SECONDS = 15
+"""A later stage that has less time than its own start-up is left out."""
 
 
 def decide(facts: Facts) -> Decision:
@@ -143,7 +143,8 @@ def _drive(facts: Facts, decision: Decision, current: str) -> None:
 
 def _begin(facts: Facts, decision: Decision, stage: Stage, soft: datetime, hard: datetime) -> None:
     left = (soft - facts.now).total_seconds()
-    if stage.kind is StageKind.EVALUATE and left < EVALUATE_WORTH_SECONDS:
+    is_first = decision.run.index_of(stage) == 0
+    if not is_first and (left < STAGE_WORTH_SECONDS or decision.run.lacks_input(stage)):
         decision.set_stage(replace(stage, status=StageStatus.SKIPPED, ended_at=facts.now))
         return
     if left <= 0:
@@ -216,7 +217,7 @@ def _releasing(facts: Facts, decision: Decision) -> None:
 def _go_on_or_end(facts: Facts, decision: Decision, lease: Lease) -> None:
     if facts.run.cancel_requested_at is not None:
         decision.finish(Outcome.CANCELLED, "cancelled")
-    elif decision.run.outcome is Outcome.BUDGET_REACHED and _topped_up(facts, lease):
+    elif decision.run.outcome is Outcome.BUDGET_REACHED and _topped_up(facts, lease) and decision.run.can_use_more:
         decision.run = decision.run.reopened()
     decision.move(RunEvent.REQUEUED if decision.run.outcome is None else RunEvent.SETTLED)
 

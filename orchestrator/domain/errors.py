@@ -52,10 +52,6 @@ class UnaffordableError(LatticeForgeError):
         super().__init__(message)
 
 
-class NotBuiltError(LatticeForgeError):
-    """Known and named, but not built yet: refused rather than faked."""
-
-
 class ConflictError(LatticeForgeError):
     """The thing is in a state that does not allow what was asked."""
 

@@ -39,7 +39,7 @@ def _absorb_line(run: Run, stage: Stage, line: Mapping[str, JsonValue]) -> tuple
     elif event == "sized":
         seconds = line.get("seconds_per_step")
         if isinstance(seconds, int | float) and seconds > 0:
-            run = replace(run, seconds_per_step=float(seconds))
+            stage = replace(stage, seconds_per_step=float(seconds))
         stage = replace(stage, max_steps=_count(line.get("max_steps")))
     elif event == "checkpoint" and isinstance(line.get("path"), str):
         stage = replace(stage, checkpoint=str(line["path"]), failures=0)
@@ -74,15 +74,28 @@ def conclude(stage: Stage, exit_: StageExit, now: datetime) -> Stage:
     if _worth_another_attempt(stage, exit_, now):
         return replace(stage, status=StageStatus.PENDING)
     status = StageStatus.DONE if _is_good(stage, exit_) else StageStatus.FAILED
+    if stage.kind is StageKind.MERGE and status is StageStatus.FAILED and _was_out_of_time(stage, exit_):
+        # Nothing went wrong: there was no time for it. What builds on it is left out, its adapter is the result.
+        status = StageStatus.SKIPPED
     return replace(stage, status=status, ended_at=exit_.ended_at)
 
 
 def _is_good(stage: Stage, exit_: StageExit) -> bool:
-    if exit_.cause in {ExitCause.COMPLETED, ExitCause.SOFT_DEADLINE, ExitCause.STOP_REQUESTED}:
+    if exit_.cause is ExitCause.COMPLETED:
         return True
+    if exit_.cause in {ExitCause.SOFT_DEADLINE, ExitCause.STOP_REQUESTED}:
+        return stage.kind is not StageKind.MERGE
     # The money ran out: that is how a budget ends, not a failure, if a checkpoint was kept where one is due.
     at_the_deadline = exit_.cause is not ExitCause.FAILED and _is_past_soft(stage, exit_.ended_at)
-    return at_the_deadline and (stage.kind is not StageKind.TRAIN or stage.checkpoint is not None)
+    if stage.kind is StageKind.TRAIN:
+        return at_the_deadline and stage.checkpoint is not None
+    return at_the_deadline and stage.kind is StageKind.EVALUATE
+
+
+def _was_out_of_time(stage: Stage, exit_: StageExit) -> bool:
+    return exit_.cause is not ExitCause.FAILED and (
+        exit_.cause is ExitCause.STOP_REQUESTED or _is_past_soft(stage, exit_.ended_at)
+    )
 
 
 def _worth_another_attempt(stage: Stage, exit_: StageExit, now: datetime) -> bool:

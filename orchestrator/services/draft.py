@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from orchestrator.domain.errors import FieldProblem, InvalidInputError
@@ -12,9 +12,13 @@ from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.money import SECONDS_PER_HOUR, Money, parse_dollars
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import RunSpec
-from orchestrator.domain.strategies import find_strategy
+from orchestrator.domain.stages import StageKind, StageSpec
+from orchestrator.domain.strategies import CUSTOM, DEFAULTS, Wishes, check_techniques, expand, find_strategy
+from orchestrator.domain.techniques import TECHNIQUES
 from orchestrator.ports.inputs import Inputs, ModelFacts
-from orchestrator.ports.trainer import Trainer
+from orchestrator.ports.trainer import Adoption, Trainer
+from orchestrator.services.harness import parse_harness
+from orchestrator.services.rows import choose_rows
 
 MAX_HOURS = 24 * 30
 MAX_GPUS = 4
@@ -26,17 +30,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RunDraft:
-    """A wish as it came in; nothing in it is trusted yet. Only `strategy` and `budget` (dollars) are required."""
+    """A wish as it came in; nothing in it is trusted yet. Only `strategy` and `budget` (dollars) are required.
+
+    `techniques`, or a `recipe` (an Axolotl configuration, as text or as a mapping), are for strategy `custom`, which
+    may then be left out. `preferences` are pairs for a strategy that trains on them after another dataset; `merged`
+    asks for the merged model; `harness` names tasks of lm-evaluation-harness.
+    """
 
     strategy: object
     budget: object
     model: str | None = None
     dataset: str | None = None
+    preferences: str | None = None
     heldout: str | None = None
     max_hours: object = None
     gpus: object = None
+    techniques: object = None
+    parameters: Mapping[str, JsonValue] = field(default_factory=dict)
+    recipe: object = None
     overrides: Mapping[str, JsonValue] = field(default_factory=dict)
-    seed: object = DEFAULT_SEED
+    merged: bool = False
+    harness: Mapping[str, JsonValue] | None = None
+    seed: object = None
     name: str = ""
 
 
@@ -48,46 +63,126 @@ class SpecifyRun:
         self._trainer = trainer
 
     def execute(self, draft: RunDraft) -> tuple[RunSpec, Money]:
-        """The spec and its cap. Raises `InvalidInputError` with every problem found, `NotBuiltError` for a known
-        strategy that is not built yet."""
+        """The spec and its cap. Raises `InvalidInputError` with every problem found."""
         problems: list[FieldProblem] = []
-        strategy = find_strategy(draft.strategy)
+        if draft.strategy is None and draft.recipe is None:
+            raise InvalidInputError.of("strategy", "is required")
+        strategy = find_strategy(CUSTOM if draft.strategy is None and draft.recipe is not None else draft.strategy)
+        adopted = self._adopted(draft, problems)
+        draft = _completed(draft, adopted)
         cap = _gather(problems, lambda: parse_dollars(draft.budget, "budget"))
         max_seconds = _gather(problems, lambda: _hours(draft.max_hours))
         gpus = _gather(problems, lambda: _whole(draft.gpus, "gpus", 1, MAX_GPUS))
         seed = _gather(problems, lambda: _whole(draft.seed, "seed", 0, 2**31 - 1))
         name = _gather(problems, lambda: _name(draft.name))
+        harness = _gather(problems, lambda: parse_harness(draft.harness, self._inputs))
         model = _gather(problems, lambda: self._inputs.model(draft.model))
-        dataset = _gather(problems, lambda: self._inputs.dataset(draft.dataset, draft.heldout))
-        recipe, notes = self._recipe(_fitted(strategy.recipe(), model), draft.overrides, problems)
-        if problems or cap is None or model is None or dataset is None:
+        stages = _gather(problems, lambda: expand(strategy, _wishes(draft, adopted))) or ()
+        rows = _gather(problems, lambda: choose_rows(self._inputs, draft, strategy, stages)) if stages else None
+        stages, notes = self._resolved(stages, draft.overrides, model, problems)
+        if problems or cap is None or model is None or rows is None:
             raise InvalidInputError(problems)
         spec = RunSpec(
             strategy=strategy.key,
             model=model.source,
             model_parameters=model.parameters,
             model_is_local=model.is_local,
-            dataset=dataset,
-            recipe=recipe,
+            dataset=rows.dataset,
+            stages=stages,
             seed=DEFAULT_SEED if seed is None else seed,
             name=name or "",
             gpus=gpus,
             max_seconds=max_seconds,
-            notes=notes,
+            parameters=dict(draft.parameters),
+            preferences=rows.preferences,
+            harness=harness,
+            notes=(*(adopted.notes if adopted else ()), *rows.notes, *notes),
         )
         return spec, cap
 
-    def _recipe(
-        self, recipe: dict[str, JsonValue], overrides: Mapping[str, JsonValue], problems: list[FieldProblem]
-    ) -> tuple[Mapping[str, JsonValue], tuple[str, ...]]:
-        resolution = self._trainer.resolve(recipe, overrides)
-        problems.extend(resolution.problems)
-        if not resolution.problems:
-            _gather(problems, lambda: TrainingShape.from_recipe(resolution.recipe))
-        return resolution.recipe, resolution.notes
+    def _adopted(self, draft: RunDraft, problems: list[FieldProblem]) -> Adoption | None:
+        """A recipe of the user's own, read and understood."""
+        if draft.recipe is None:
+            return None
+        adopted = self._trainer.adopt(draft.recipe)
+        problems.extend(adopted.problems)
+        return None if adopted.problems else adopted
+
+    def _resolved(
+        self,
+        stages: tuple[StageSpec, ...],
+        overrides: Mapping[str, JsonValue],
+        model: ModelFacts | None,
+        problems: list[FieldProblem],
+    ) -> tuple[tuple[StageSpec, ...], tuple[str, ...]]:
+        """Every training with the overrides applied, in the trainer's own keys, and what is to be said about them."""
+        resolved: list[StageSpec] = []
+        notes: dict[str, None] = {}
+        found: dict[FieldProblem, None] = {}
+        for stage in stages:
+            if stage.kind is not StageKind.TRAIN:
+                resolved.append(stage)
+                continue
+            answer = self._trainer.resolve(_fitted(stage.recipe, model), _meant_for(stage, stages, overrides))
+            found.update(dict.fromkeys(answer.problems))
+            notes.update(dict.fromkeys(answer.notes))
+            recipe = _portion(stage, answer.recipe)
+            resolved.append(replace(stage, recipe=recipe))
+            if not answer.problems:
+                wrong: list[FieldProblem] = []
+                _gather(wrong, lambda recipe=recipe: TrainingShape.from_recipe(recipe))  # type: ignore[misc]
+                found.update(dict.fromkeys(wrong))
+        problems.extend(found)
+        return tuple(resolved), tuple(notes)
 
 
-def _fitted(recipe: dict[str, JsonValue], model: ModelFacts | None) -> dict[str, JsonValue]:
+def _wishes(draft: RunDraft, adopted: Adoption | None) -> Wishes:
+    techniques = () if draft.techniques is None else check_techniques(draft.techniques)
+    if adopted is not None:
+        return Wishes(draft.parameters, adopted.techniques, {**DEFAULTS, **adopted.settings}, draft.merged)
+    return Wishes(draft.parameters, techniques, None, draft.merged)
+
+
+def _completed(draft: RunDraft, adopted: Adoption | None) -> RunDraft:
+    """What the draft leaves open, as the user's own recipe has it."""
+    if adopted is None:
+        return draft
+    return replace(
+        draft,
+        model=draft.model or adopted.model,
+        dataset=draft.dataset or adopted.dataset,
+        seed=adopted.seed if draft.seed is None else draft.seed,
+    )
+
+
+def _meant_for(
+    stage: StageSpec, stages: tuple[StageSpec, ...], overrides: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Those overrides that concern this training: a key that only one technique of the run knows goes to the trainings
+    that use it, every other to all of them."""
+    owned = {key: technique for each in stages for technique in each.techniques for key in _keys_of(technique)}
+    return {
+        key: value for key, value in overrides.items()
+        if owned.get(key, stage.techniques[0]) in stage.techniques
+    }  # fmt: skip
+
+
+def _keys_of(technique: str) -> set[str]:
+    record = TECHNIQUES[technique]
+    return {*record.settings, *record.book, *(parameter.key.partition(".")[0] for parameter in record.parameters)} - {
+        ""
+    }
+
+
+def _portion(stage: StageSpec, recipe: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """ReLoRA's cycles share the epochs of the run among them."""
+    epochs = recipe.get("num_epochs")
+    if stage.cycles == 1 or not isinstance(epochs, int | float) or isinstance(epochs, bool):
+        return dict(recipe)
+    return {**recipe, "num_epochs": epochs / stage.cycles}
+
+
+def _fitted(recipe: Mapping[str, JsonValue], model: ModelFacts | None) -> Mapping[str, JsonValue]:
     """A strategy's sequence length is for models that are made for it; a shorter model gets its own."""
     length = recipe.get("sequence_len")
     if model is None or model.max_sequence_len is None or not isinstance(length, int):

@@ -47,6 +47,8 @@ class TrainConfigRequest:
     warmup_steps: int
     save_steps: int
     seed: int
+    supervised: bool = True
+    continued_from: str | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -118,6 +120,7 @@ def _owned(request: TrainConfigRequest) -> dict[str, object]:
         "save_safetensors": True,
         "logging_steps": 1,
         "trust_remote_code": False,
+        **({"lora_model_dir": request.continued_from} if request.continued_from else {}),
         **_machine(request),
     }
 

@@ -54,7 +54,7 @@ class LocalJobs:
         """
         place = self._place(order.key)
         output = self._places.output(order.key.run_id, order.key.stage_id)
-        data = self._places.data(order.key.run_id)
+        data = self._places.data(order.key.run_id, order.data)
         for folder in (place.folder, output, data):
             folder.mkdir(parents=True, exist_ok=True)
         if order.config is not None:

@@ -177,7 +177,8 @@ def _age(run: Run) -> tuple[datetime, RunId]:
 
 def _handed_out(run: Run) -> Run:
     """The run with copies of the few parts of it that a caller could change."""
-    spec = replace(run.spec, recipe=deepcopy(run.spec.recipe))
+    wishes = tuple(replace(stage, recipe=deepcopy(stage.recipe)) for stage in run.spec.stages)
+    spec = replace(run.spec, stages=wishes, parameters=deepcopy(run.spec.parameters))
     stages = tuple(replace(stage, results=deepcopy(stage.results)) if stage.results else stage for stage in run.stages)
     return replace(run, spec=spec, stages=stages)
 

@@ -32,8 +32,8 @@ from orchestrator.bootstrap import Application, Ports, assemble
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.planner import Overheads
 from orchestrator.domain.run import Run
+from orchestrator.domain.shares import Overheads
 from orchestrator.settings import Settings
 
 ROWS = 40

@@ -102,3 +102,24 @@ TECHNIQUES: Mapping[str, Technique] = MappingProxyType(
         )
     }
 )
+
+
+def techniques_in(settings: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """The techniques that a configuration in the trainer's keys uses, how the weights are trained first.
+
+    One of `full` (every weight), `lora` and `qlora` (on 4-bit weights) is always there; `galore` comes with `full`.
+    """
+    adapter = settings.get("adapter")
+    quantised = adapter == "qlora" or (bool(adapter) and settings.get("load_in_4bit") is True)
+    used = {
+        "full": not adapter,
+        "lora": bool(adapter) and not quantised,
+        "qlora": quantised,
+        "dora": settings.get("peft_use_dora") is True,
+        "neftune": bool(settings.get("neftune_noise_alpha")),
+        "lora_plus": bool(settings.get("loraplus_lr_ratio")),
+        "rslora": settings.get("peft_use_rslora") is True,
+        "galore": str(settings.get("optimizer") or "").startswith("galore_"),
+        "orpo": settings.get("rl") == "orpo",
+    }
+    return tuple(key for key, is_used in used.items() if is_used)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from orchestrator.adapters.axolotl.adoption import adopt_recipe
+from orchestrator.adapters.axolotl.recipe_text import parse_recipe
 from orchestrator.adapters.axolotl.render import DatasetFormat, TrainConfigRequest, render_train_config
 from orchestrator.adapters.axolotl.review import review_overrides
 from orchestrator.adapters.axolotl.setting import Device
@@ -13,7 +15,7 @@ from orchestrator.domain.planner import Plan
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import Run
 from orchestrator.domain.stages import Stage, StageKind
-from orchestrator.ports.trainer import Resolution, StageOrder
+from orchestrator.ports.trainer import Adoption, Resolution, StageOrder
 
 PILOT_STEPS = 6
 WARMUP_SHARE = 0.05
@@ -36,6 +38,12 @@ class AxolotlTrainer:
         # A None lifts what the strategy set. The review has checked that everything else is plain JSON.
         settings = {key: value for key, value in review.settings.items() if value is not None}
         return Resolution(cast("dict[str, JsonValue]", settings), review.notes, review.problems)
+
+    def parse(self, text: str) -> Mapping[str, JsonValue]:
+        return parse_recipe(text)
+
+    def adopt(self, recipe: Mapping[str, JsonValue]) -> Adoption:
+        return adopt_recipe(recipe, device=self._default_device)
 
     def order(self, run: Run, stage: Stage) -> StageOrder:
         plan = run.plan
@@ -74,10 +82,12 @@ def _evaluate(run: Run) -> dict[str, JsonValue]:
 
 
 def _request(run: Run, plan: Plan) -> TrainConfigRequest:
-    recipe, gpus = run.spec.recipe, plan.offer.accelerator_count
+    gpus = plan.offer.accelerator_count
+    # Axolotl takes a warm-up in steps or as a share, not both; the steps are known here.
+    recipe = {key: value for key, value in run.spec.recipe.items() if key != "warmup_ratio"}
     shape = TrainingShape.from_recipe(recipe)
     rows = run.spec.dataset.train_rows
-    steps = None if rows is None else shape.steps(rows, gpus)
+    steps = shape.max_steps if rows is None else shape.steps(rows, gpus)
     expected = plan.intended_steps if steps is None else steps
     return TrainConfigRequest(
         base_model=run.spec.model,
@@ -93,7 +103,7 @@ def _request(run: Run, plan: Plan) -> TrainConfigRequest:
         num_epochs=shape.num_epochs,
         max_steps=steps,
         learning_rate=_learning_rate(recipe),
-        warmup_steps=max(1, round(expected * WARMUP_SHARE)),
+        warmup_steps=_warmup_steps(run.spec.recipe, expected),
         save_steps=min(max(1, expected // CHECKPOINTS_PER_RUN), LONGEST_BETWEEN_CHECKPOINTS),
         seed=run.spec.seed,
     )
@@ -102,3 +112,11 @@ def _request(run: Run, plan: Plan) -> TrainConfigRequest:
 def _learning_rate(recipe: Mapping[str, JsonValue]) -> float:
     rate = recipe.get("learning_rate")
     return float(rate) if isinstance(rate, int | float) else DEFAULT_LEARNING_RATE
+
+
+def _warmup_steps(recipe: Mapping[str, JsonValue], steps: int) -> int:
+    """The warm-up of `steps` optimizer steps: the recipe's own share of them, else WARMUP_SHARE."""
+    share = recipe.get("warmup_ratio")
+    if isinstance(share, int | float):
+        return round(steps * share)
+    return max(1, round(steps * WARMUP_SHARE))

@@ -102,6 +102,7 @@ ASIDE: tuple[Aside, ...] = (
     Aside("dataloader_num_workers dataloader_pin_memory dataloader_prefetch_factor", MACHINE),
     Aside("dataset_processes dataset_num_proc dataset_keep_in_memory preprocess_iterable", MACHINE),
     Aside("low_cpu_mem_usage lora_on_cpu gc_steps gc_collect_steps torch_empty_cache_steps", MACHINE),
+    Aside("remove_unused_columns", "the columns that the training needs are kept"),
     Aside("experimental_skip_move_to_device", MACHINE),
     Aside("profiler_steps profiler_steps_start", "measuring changes nothing in what is trained"),
     Aside("model_type", "the class follows from the model", _ends("ForCausalLM")),

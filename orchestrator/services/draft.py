@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import TypeVar
 
 from orchestrator.domain.errors import FieldProblem, InvalidInputError
@@ -13,10 +14,10 @@ from orchestrator.domain.money import SECONDS_PER_HOUR, Money, parse_dollars
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import RunSpec
 from orchestrator.domain.stages import StageKind, StageSpec
-from orchestrator.domain.strategies import CUSTOM, DEFAULTS, Wishes, check_techniques, expand, find_strategy
-from orchestrator.domain.techniques import TECHNIQUES
+from orchestrator.domain.strategies import CUSTOM, Wishes, check_techniques, expand, find_strategy
+from orchestrator.domain.techniques import TECHNIQUES, techniques_in
 from orchestrator.ports.inputs import Inputs, ModelFacts
-from orchestrator.ports.trainer import Adoption, Trainer
+from orchestrator.ports.trainer import AdoptedDataset, Adoption, Trainer
 from orchestrator.services.harness import parse_harness
 from orchestrator.services.rows import choose_rows
 
@@ -24,6 +25,7 @@ MAX_HOURS = 24 * 30
 MAX_GPUS = 4
 MAX_NAME = 120
 DEFAULT_SEED = 42
+FILE_SUFFIXES = frozenset({".json", ".jsonl", ".parquet"})
 
 T = TypeVar("T")
 
@@ -104,9 +106,17 @@ class SpecifyRun:
         """A recipe of the user's own, read and understood."""
         if draft.recipe is None:
             return None
-        adopted = self._trainer.adopt(draft.recipe)
-        problems.extend(adopted.problems)
-        return None if adopted.problems else adopted
+        adopted = _gather(problems, lambda: self._trainer.adopt(self._parsed(draft.recipe)))
+        if adopted is not None:
+            problems.extend(adopted.problems)
+        return None if adopted is None or adopted.problems else adopted
+
+    def _parsed(self, recipe: object) -> Mapping[str, JsonValue]:
+        if isinstance(recipe, str):
+            return self._trainer.parse(recipe)
+        if not isinstance(recipe, Mapping):
+            raise InvalidInputError.of("recipe", "must be an Axolotl configuration: YAML text, or an object")
+        return recipe
 
     def _resolved(
         self,
@@ -139,7 +149,7 @@ class SpecifyRun:
 def _wishes(draft: RunDraft, adopted: Adoption | None) -> Wishes:
     techniques = () if draft.techniques is None else check_techniques(draft.techniques)
     if adopted is not None:
-        return Wishes(draft.parameters, adopted.techniques, {**DEFAULTS, **adopted.settings}, draft.merged)
+        return Wishes(draft.parameters, techniques_in(adopted.settings), adopted.settings, draft.merged)
     return Wishes(draft.parameters, techniques, None, draft.merged)
 
 
@@ -150,9 +160,17 @@ def _completed(draft: RunDraft, adopted: Adoption | None) -> RunDraft:
     return replace(
         draft,
         model=draft.model or adopted.model,
-        dataset=draft.dataset or adopted.dataset,
+        dataset=draft.dataset or _named(adopted.dataset),
         seed=adopted.seed if draft.seed is None else draft.seed,
     )
+
+
+def _named(rows: AdoptedDataset | None) -> str | None:
+    """A recipe's dataset as a draft would name it: a file by its path, a hub's by its id and format."""
+    if rows is None:
+        return None
+    is_file = PurePath(rows.source).suffix in FILE_SUFFIXES or rows.source.startswith(("/", "."))
+    return rows.source if is_file else f"{rows.source}:{rows.format}"
 
 
 def _meant_for(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from orchestrator.adapters.axolotl.review import contradictions, review_overrides
+from orchestrator.adapters.axolotl.review import OVERRIDES, STRATEGY, contradictions, review_overrides
 from orchestrator.adapters.axolotl.rules import KERNELS
 from orchestrator.adapters.axolotl.setting import Device, Setting
 from orchestrator.domain.errors import InvalidInputError
@@ -67,7 +67,8 @@ def render_train_config(request: TrainConfigRequest) -> dict[str, JsonValue]:
     if request.max_steps is None:
         del config["max_steps"]
     _complete_the_adapter(config)
-    broken = tuple(contradictions(Setting(config, request.device, request.gpus), review.overridden))
+    setting = Setting(config, request.device, request.gpus)
+    broken = tuple(contradictions(setting, review.overridden, OVERRIDES, STRATEGY))
     if broken:
         raise InvalidInputError(broken)
     # Everything in it is plain JSON: the literals here, and the two mappings that the review passed.

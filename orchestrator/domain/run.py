@@ -15,7 +15,10 @@ from orchestrator.domain.stages import Stage, StageKind, StageStatus, was_cut
 
 @dataclass(frozen=True, slots=True)
 class DatasetRef:
-    """Where the rows are: a local file or a hub id, their format, and how many are kept out of training."""
+    """Where the rows are: a local file or a hub id, their format, and how many are kept out of training.
+
+    `heldout_format` is that of the rows in `heldout_source`, None when it is the dataset's own.
+    """
 
     source: str
     format: str
@@ -23,6 +26,7 @@ class DatasetRef:
     heldout_rows: int
     heldout_source: str | None = None
     is_local: bool = True
+    heldout_format: str | None = None
 
     @property
     def train_rows(self) -> int | None:

@@ -60,6 +60,7 @@ def _dataset(run: Run) -> dict[str, JsonValue]:
         "format": dataset.format,
         "heldout_rows": dataset.heldout_rows,
         "heldout_source": dataset.heldout_source,
+        "heldout_format": dataset.heldout_format,
     }
 
 

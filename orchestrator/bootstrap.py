@@ -172,6 +172,7 @@ def _inputs(settings: Settings) -> FolderInputs:
         settings.default_dataset or str(data / "train.jsonl"),
         None if settings.default_dataset else str(data / "heldout.jsonl"),
         settings.roots,
+        settings.default_preferences or (None if settings.default_dataset else str(data / "preferences.jsonl")),
     )
 
 

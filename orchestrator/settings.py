@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     """The Python of the trainer's environment."""
     default_model: str | None = None
     default_dataset: str | None = None
+    default_preferences: str | None = None
     """What a run uses that names none; default: the demonstration's under `home`/demo."""
     input_roots: str = ""
     """Folders that models and datasets may be read from, separated by `:`; default: the checkout, `home` and the

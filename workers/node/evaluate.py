@@ -17,6 +17,7 @@ from workers.node.clock import SYSTEM_CLOCK, Clock
 from workers.node.job import METRICS_FILE, Job, read_job
 from workers.node.journal import Journal
 from workers.node.orders import Orders
+from workers.node.pairs import heldout_form
 from workers.node.prepare import HELDOUT_FILE
 from workers.node.score import Score
 
@@ -47,7 +48,7 @@ def evaluate(job: Job, journal: Journal, clock: Clock) -> None:
     assert job.evaluate is not None
     watch = StopWatch(Orders(job, clock))
     subjects = load_subjects(job.evaluate)
-    rows, of_rows = subjects.rows(job.data_dir / HELDOUT_FILE, job.dataset.format)
+    rows, of_rows = subjects.rows(job.data_dir / HELDOUT_FILE, heldout_form(job.dataset))
     scores = {name: Score() for name in subjects.names}
     reason = watch.reason()
     for batch in _batches(rows, job.evaluate.batch_size):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 JOB_FILE = "job.json"
 CONFIG_FILE = "config.yaml"
@@ -16,7 +16,7 @@ LOG_FILE = "log.txt"
 CONTRACT_VERSION = 2
 
 Kind = Literal["train", "evaluate"]
-Format = Literal["alpaca", "messages", "completion"]
+Format = Literal["alpaca", "messages", "completion", "alpaca_pairs", "chat_pairs"]
 Launcher = Literal["python", "torchrun"]
 
 
@@ -26,12 +26,14 @@ class JobError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DatasetTask:
-    """Where the rows come from. `source` is an absolute path to JSON lines or the id of a dataset on the hub."""
+    """Where the rows come from. `source` is an absolute path to JSON lines or Parquet, or the id of a dataset on the
+    hub. `heldout_format` is that of the rows in `heldout_source`, None when it is `format`."""
 
     source: str
     format: Format
     heldout_rows: int
     heldout_source: str | None
+    heldout_format: Format | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +111,18 @@ def _job(document: Mapping[str, Any]) -> Job:
 
 
 def _dataset(section: Mapping[str, Any]) -> DatasetTask:
+    source, heldout_format = str(section["source"]), section.get("heldout_format")
     return DatasetTask(
-        source=str(section["source"]),
-        format=cast(Format, _one_of("dataset.format", section["format"], ("alpaca", "messages", "completion"))),
+        source=source,
+        format=_format("dataset.format", section["format"]),
         heldout_rows=int(section["heldout_rows"]),
         heldout_source=section.get("heldout_source"),
+        heldout_format=None if heldout_format is None else _format("dataset.heldout_format", heldout_format),
     )
+
+
+def _format(field: str, value: object) -> Format:
+    return cast(Format, _one_of(field, value, get_args(Format)))
 
 
 def _train(section: Mapping[str, Any]) -> TrainTask:

@@ -56,6 +56,10 @@ class NotBuiltError(LatticeForgeError):
     """Known and named, but not built yet: refused rather than faked."""
 
 
+class StorageError(LatticeForgeError):
+    """The disk does not take what was sent, most often because it is full. Nothing of it was kept."""
+
+
 class ConflictError(LatticeForgeError):
     """The thing is in a state that does not allow what was asked."""
 

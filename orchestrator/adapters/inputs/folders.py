@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from orchestrator.adapters.inputs.datasets import RowFile, read_rows
 from orchestrator.adapters.inputs.models import look_at_model
 from orchestrator.adapters.inputs.parameters import guess_from_name
 from orchestrator.adapters.inputs.permitted import PermittedFolders, is_hub_id
-from orchestrator.domain.errors import InvalidInputError
+from orchestrator.adapters.inputs.uploads import FolderDatasets
+from orchestrator.domain.errors import InvalidInputError, NotFoundError
 from orchestrator.domain.formats import FORMATS, PAIRS_IN_WORDS, comparable_formats
+from orchestrator.domain.ids import DatasetId, is_dataset_id
 from orchestrator.domain.run import DatasetRef
 from orchestrator.ports.inputs import ModelFacts
 
@@ -26,9 +29,10 @@ A_FILE = "a file of JSON lines or Parquet"
 class FolderInputs:
     """Looks into `roots`, and at the defaults wherever they lie.
 
-    A model is a folder or a hub's `owner/name`; a dataset is a file of JSON lines or Parquet, or a hub's `owner/name`,
-    optionally with its format: `owner/name:messages` (alpaca when nothing is said). Relative names are looked for in
-    the roots first, so that a folder there shadows a hub id. `default_heldout` belongs to the defaults alone.
+    A model is a folder or a hub's `owner/name`; a dataset is a file of JSON lines or Parquet, the id of one of the
+    `uploads`, or a hub's `owner/name`, optionally with its format: `owner/name:messages` (alpaca when nothing is said).
+    Relative names are looked for in the roots first, so that a folder there shadows a hub id. `default_heldout` belongs
+    to the defaults alone.
     """
 
     def __init__(
@@ -38,11 +42,13 @@ class FolderInputs:
         default_heldout: str | None,
         roots: tuple[Path, ...],
         default_preferences: str | None = None,
+        uploads: FolderDatasets | None = None,
     ) -> None:
         self._default_model = default_model
         self._default_dataset = default_dataset
         self._default_heldout = default_heldout
         self._default_preferences = default_preferences
+        self._uploads = uploads
         named = (default_model, default_dataset, default_heldout, default_preferences)
         defaults = (Path(name) for name in named if name is not None)
         self._permitted = PermittedFolders((*roots, *(path for path in defaults if path.is_absolute())))
@@ -68,17 +74,31 @@ class FolderInputs:
     ) -> DatasetRef:
         if name is None:
             name, heldout = self._default(field, pairs=pairs), heldout or self._default_heldout
-        path = self._permitted.find(name, field)
-        if path is None:
+        train = self._rows(name, field)
+        if train is None:
             return self._hub_dataset(name, heldout, field)
-        train = read_rows(path, field)
         kept_out = self._heldout_of(train, heldout)
         if kept_out is not None:
-            return _with_heldout(DatasetRef(str(path), train.format, train.rows, kept_out.rows), kept_out)
+            return _with_heldout(DatasetRef(str(train.path), train.format, train.rows, kept_out.rows), kept_out)
         if train.rows < 2:
             raise InvalidInputError.of(field, "has a single row; at least one more is needed to be kept out")
         share = max(1, min(HELDOUT_MOST, train.rows * HELDOUT_PERCENT // 100))
-        return DatasetRef(str(path), train.format, train.rows, share)
+        return DatasetRef(str(train.path), train.format, train.rows, share)
+
+    def _rows(self, name: str, field: str, allowed: Collection[str] = tuple(FORMATS)) -> RowFile | None:
+        """The file that `name` stands for, every row of it looked at, now or when it was uploaded."""
+        if not is_dataset_id(name):
+            path = self._permitted.find(name, field)
+            return None if path is None else read_rows(path, field, allowed)
+        try:
+            found = None if self._uploads is None else self._uploads.rows_of(DatasetId(name))
+        except NotFoundError:
+            found = None
+        if found is None:
+            raise InvalidInputError.of(field, f"no dataset {name} was uploaded")
+        if found.format not in allowed:
+            raise InvalidInputError.of(field, f"is {found.format}; what can be compared is {' or '.join(allowed)}")
+        return found
 
     def _default(self, field: str, *, pairs: bool) -> str:
         name = self._default_preferences if pairs else self._default_dataset
@@ -104,10 +124,10 @@ class FolderInputs:
         return kept_out
 
     def _named_heldout(self, name: str, row_format: str) -> RowFile:
-        path = self._permitted.find(name, "heldout")
-        if path is None:
+        found = self._rows(name, "heldout", comparable_formats(row_format))
+        if found is None:
             raise InvalidInputError.of("heldout", f"is not there; name {A_FILE}")
-        return read_rows(path, "heldout", comparable_formats(row_format))
+        return found
 
     def _hub_dataset(self, name: str, heldout: str | None, field: str) -> DatasetRef:
         hub_id, _, row_format = name.partition(":")

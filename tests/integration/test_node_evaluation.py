@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from node_jobs import ROOT, TRAINER_PYTHON, NodeJob, make_job, write_rows
+from node_jobs import TRAINER_PYTHON, NodeJob, make_job, run_trainer_script, write_rows
 
 pytestmark = [
     pytest.mark.trainer,
@@ -20,18 +18,10 @@ pytestmark = [
 ]
 
 
-def run_script(name: str, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [str(TRAINER_PYTHON), str(Path(__file__).with_name(name)), *arguments]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr[-3000:]
-    return finished.stdout
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("node-model")
-    run_script("node_tiny_model.py", str(folder), "--adapter")
+    run_trainer_script(str(Path(__file__).with_name("node_tiny_model.py")), str(folder), "--adapter")
     return folder
 
 
@@ -104,7 +94,11 @@ def test_rows_become_the_ids_and_labels_that_axolotl_trains_on(tmp_path: Path, m
         "completion": [{"text": "The sum of 1 and 2 is 3."}, {"text": "Write a response. " * 60}],
     }
     (tmp_path / "rows.json").write_text(json.dumps(rows))
-    pairs = json.loads(run_script("node_axolotl_ids.py", str(model), str(tmp_path / "rows.json")))
+    pairs = json.loads(
+        run_trainer_script(
+            str(Path(__file__).with_name("node_axolotl_ids.py")), str(model), str(tmp_path / "rows.json")
+        )
+    )
     for row_format in rows:
         theirs, ours = pairs[row_format]["axolotl"], pairs[row_format]["node"]
         assert len(theirs) >= 2

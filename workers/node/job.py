@@ -13,9 +13,11 @@ CONFIG_FILE = "config.yaml"
 CONTROL_FILE = "control.json"
 METRICS_FILE = "metrics.jsonl"
 LOG_FILE = "log.txt"
+MERGED_FOLDER = "merged"
+"""Where a merge leaves its model, inside `output_dir`."""
 CONTRACT_VERSION = 2
 
-Kind = Literal["train", "evaluate"]
+Kind = Literal["train", "merge", "evaluate"]
 Format = Literal["alpaca", "messages", "completion", "alpaca_pairs", "chat_pairs"]
 Launcher = Literal["python", "torchrun"]
 
@@ -48,14 +50,39 @@ class TrainTask:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeTask:
+    """What to merge: the PEFT adapter in the folder `adapter_dir` into `base_model`, a folder or a hub id."""
+
+    base_model: str
+    adapter_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessTask:
+    """lm-evaluation-harness tasks by name. `include_path` is a folder with their YAML; None means the built-in ones.
+
+    `limit` is the number of rows of each task; None for all.
+    """
+
+    tasks: tuple[str, ...]
+    include_path: Path | None
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluateTask:
-    """What to evaluate. `tuned_dir` is a PEFT adapter or a whole model's folder; None evaluates the base only."""
+    """What to evaluate. `tuned_dir` is a PEFT adapter or a whole model's folder; None evaluates the base only.
+
+    `tuned_base` is the model that the adapter sits on; None when that is `base_model` itself.
+    """
 
     base_model: str
     tuned_dir: str | None
+    tuned_base: str | None
     max_new_tokens: int
     batch_size: int
     sequence_len: int
+    harness: HarnessTask | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +100,7 @@ class Job:
     seed: int
     dataset: DatasetTask
     train: TrainTask | None
+    merge: MergeTask | None
     evaluate: EvaluateTask | None
 
 
@@ -93,7 +121,7 @@ def read_job(job_dir: Path) -> Job:
 def _job(document: Mapping[str, Any]) -> Job:
     if document["version"] != CONTRACT_VERSION:
         raise ValueError(f"version {document['version']!r} is not {CONTRACT_VERSION}")
-    kind = _one_of("kind", document["kind"], ("train", "evaluate"))
+    kind = _one_of("kind", document["kind"], ("train", "merge", "evaluate"))
     return Job(
         stage_id=str(document["stage_id"]),
         kind=cast(Kind, kind),
@@ -106,6 +134,7 @@ def _job(document: Mapping[str, Any]) -> Job:
         seed=int(document["seed"]),
         dataset=_dataset(document["dataset"]),
         train=_train(document["train"]) if kind == "train" else None,
+        merge=_merge(document["merge"]) if kind == "merge" else None,
         evaluate=_evaluate(document["evaluate"]) if kind == "evaluate" else None,
     )
 
@@ -138,13 +167,31 @@ def _train(section: Mapping[str, Any]) -> TrainTask:
     )
 
 
+def _merge(section: Mapping[str, Any]) -> MergeTask:
+    return MergeTask(base_model=str(section["base_model"]), adapter_dir=Path(section["adapter_dir"]))
+
+
 def _evaluate(section: Mapping[str, Any]) -> EvaluateTask:
+    harness = section.get("harness")
     return EvaluateTask(
         base_model=str(section["base_model"]),
         tuned_dir=section.get("tuned_dir"),
+        tuned_base=section.get("tuned_base"),
         max_new_tokens=int(section["max_new_tokens"]),
         batch_size=int(section["batch_size"]),
         sequence_len=int(section["sequence_len"]),
+        harness=None if harness is None else _harness(harness),
+    )
+
+
+def _harness(section: Mapping[str, Any]) -> HarnessTask:
+    include_path, limit = section.get("include_path"), section.get("limit")
+    if include_path is not None and not Path(include_path).is_absolute():
+        raise ValueError(f"evaluate.harness.include_path {include_path!r} is not an absolute path")
+    return HarnessTask(
+        tasks=tuple(map(str, section["tasks"])),
+        include_path=None if include_path is None else Path(include_path),
+        limit=None if limit is None else int(limit),
     )
 
 

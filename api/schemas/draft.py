@@ -91,6 +91,11 @@ class RunDraftBody(BaseModel):
     overrides: FreeJson = Field(
         default_factory=dict, description="The trainer's own keys; they replace the strategy's values."
     )
+    training_overrides: FreeJson = Field(
+        default_factory=dict,
+        description="Overrides for single trainings of the run by their number, after those for all: "
+        '`{"2": {"learning_rate": 1e-5}}`.',
+    )
     merged: bool = Field(False, description="Whether the adapter is merged into a whole model at the end.")
     harness: Annotated[Any, WithJsonSchema(_HARNESS)] = Field(
         None, description="Tasks of lm-evaluation-harness to run on the model before and after."

@@ -23,7 +23,8 @@ from workers.part import bound_command, ending, last_line
 NAME = "demonstration"
 STRATEGY = "dora_neftune"
 BUDGET = "50"
-OVERRIDES = CHECKOUT / "recipes" / "demonstration.json"
+WISHES = CHECKOUT / "recipes" / "demonstration.json"
+"""By strategy: settings that suit the demonstration's tiny model."""
 READY_SECONDS = 120.0
 ASK_SECONDS = 30.0
 POLL_SECONDS = 0.3
@@ -96,8 +97,8 @@ class Demonstration:
         return next((run["id"] for run in runs if run["name"] == NAME and run["status"] != "ended"), None)
 
     def _submit(self) -> str:
-        overrides = json.loads(OVERRIDES.read_text(encoding="utf-8"))
-        body = {"strategy": STRATEGY, "budget": BUDGET, "name": NAME, "overrides": overrides}
+        wish = json.loads(WISHES.read_text(encoding="utf-8"))[STRATEGY]
+        body = {"strategy": STRATEGY, "budget": BUDGET, "name": NAME, **wish}
         return str(self._accepted(self._http.post("/runs", json=body))["id"])
 
     def _get(self, path: str) -> dict[str, Any]:

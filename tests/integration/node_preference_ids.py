@@ -1,7 +1,7 @@
 """Prepares pairs as the node does and has Axolotl and TRL tokenise them for ORPO. Run by the trainer's Python.
 
-`... MODEL FOLDER`: `FOLDER/case.json` holds `{"config", "dataset", "sequence_len"}`. Prints, as the last line, for each
-row of the preference trainer's dataset its ids and labels, and the same of the node's supervised rendering.
+`... MODEL FOLDER...`: `FOLDER/case.json` holds `{"config", "dataset", "sequence_len"}`. Prints, as the last line, for
+each folder the ids and labels of the preference trainer's rows, and the same of the node's supervised form.
 """
 
 from __future__ import annotations
@@ -59,16 +59,15 @@ def nodes_rows(task: DatasetTask, model: str, sequence_len: int) -> list[dict[st
     return found
 
 
-def main(model: str, folder: str) -> None:
-    case = json.loads((Path(folder) / "case.json").read_text())
-    task = DatasetTask(**case["dataset"])
-    prepare(task, Path(folder) / "data", 1)
-    rows = {
-        "trainer": trainers_rows(case["config"], model),
-        "node": nodes_rows(task, model, case["sequence_len"]),
-        "eos": AutoTokenizer.from_pretrained(model).eos_token_id,
-    }
-    sys.stdout.write("\n" + json.dumps(rows) + "\n")
+def main(model: str, *folders: str) -> None:
+    found = []
+    for folder in map(Path, folders):
+        case = json.loads((folder / "case.json").read_text())
+        task = DatasetTask(**case["dataset"])
+        prepare(task, folder / "data", 1)
+        nodes = nodes_rows(task, model, case["sequence_len"])
+        found.append({"trainer": trainers_rows(case["config"], model), "node": nodes})
+    sys.stdout.write("\n" + json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":

@@ -101,6 +101,7 @@ def test_ctrl_c_saves_a_checkpoint_and_the_same_command_goes_on_from_it(tmp_path
     assert verdict["cause"] == "stop_requested"
 
     again = start(tmp_path, model, "--iterations", "1", "--steps", "100000")
+    give_up_at = time.monotonic() + 200
     resumed = tmp_path / "out" / "cycle-01" / "train" / "attempt-2" / "metrics.jsonl"
     while not resumed.exists() or '"begin"' not in resumed.read_text():
         assert again.poll() is None, again.communicate()[0]
@@ -109,4 +110,5 @@ def test_ctrl_c_saves_a_checkpoint_and_the_same_command_goes_on_from_it(tmp_path
     begin = next(json.loads(line) for line in resumed.read_text().splitlines() if '"begin"' in line)
     assert begin["step"] == verdict["last_step"]
     again.send_signal(signal.SIGTERM)
-    assert again.wait(100) == 130
+    said, _ = again.communicate(timeout=100)
+    assert again.returncode == 130, said

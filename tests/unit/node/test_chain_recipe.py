@@ -78,6 +78,8 @@ def test_another_rank_keeps_the_adapters_scale(tmp_path: Path) -> None:
     [
         ({"adapter": None}, "adapter: must be lora or qlora"),
         ({"lora_use_dora": True}, "lora_use_dora is not a setting of Axolotl; did you mean peft_use_dora?"),
+        ({"lora_rr": None}, "lora_rr is not a setting of Axolotl; did you mean lora_r?"),
+        ({"plugins": ["my.Plugin"]}, "plugins: the chain's jobs load their own and no other"),
         ({"lora_rr": 4}, "lora_rr is not a setting of Axolotl; did you mean lora_r?"),
         ({"relora": True}, "relora: the chain makes the cycles itself"),
         ({"rl": "orpo"}, "rl: a cycle trains on answers"),
@@ -109,7 +111,7 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, m
 
 
 def test_a_cycles_configuration_is_the_users_with_the_jobs_folders(tmp_path: Path) -> None:
-    read = recipe(tmp_path, "--format", "messages", plugins=["my.Plugin"], learning_rate=1e-4)
+    read = recipe(tmp_path, "--format", "messages", learning_rate=1e-4)
     config = cycle_config(read, 2, "/merged", tmp_path / "out", tmp_path / "data")
     assert config["datasets"] == [
         {
@@ -119,7 +121,7 @@ def test_a_cycles_configuration_is_the_users_with_the_jobs_folders(tmp_path: Pat
             "field_messages": "messages",
         }
     ]
-    assert config["plugins"] == ["my.Plugin", PLUGIN]
+    assert config["plugins"] == [PLUGIN]
     assert (config["base_model"], config["output_dir"], config["seed"]) == ("/merged", f"{tmp_path}/out", 43)
     assert (config["learning_rate"], config["lora_r"]) == (1e-4, 64)
     assert config["chat_template"] == "tokenizer_default_fallback_chatml"

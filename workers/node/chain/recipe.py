@@ -29,6 +29,7 @@ NOT_HERE = {
     "rl": "a cycle trains on answers, not on preferences",
     "lora_model_dir": "a cycle begins with a new adapter",
     "resume_from_checkpoint": "the chain resumes by itself",
+    "plugins": "the chain's jobs load their own and no other",
     "deepspeed": "a merge needs an adapter that is whole",
     "fsdp_config": "a merge needs an adapter that is whole",
 }
@@ -63,9 +64,10 @@ class Recipe:
 
 def read_recipe(wish: Wish, machine: Machine) -> Recipe:
     """The recipe in `wish.config` with the command line's words over it. Raises RecipeError with every problem."""
-    config = _read(wish.config)
+    written = _read(wish.config)
+    config = {key: value for key, value in written.items() if value is not None}
     entry, problems = _dataset_of(config)
-    problems += unknown_keys(list(config), machine)
+    problems += unknown_keys(list(written), machine)
     problems += [f"{key}: {why}" for key, why in NOT_HERE.items() if config.get(key)]
     if config.get("adapter") not in ("lora", "qlora"):
         problems.append(f"adapter: must be lora or qlora, not {config.get('adapter')!r}: an adapter is what is merged")
@@ -109,7 +111,7 @@ def cycle_config(recipe: Recipe, cycle: int, base_model: str, output_dir: Path, 
         "datasets": [rows],
         "dataset_prepared_path": str(data_dir / "prepared"),
         "output_dir": str(output_dir),
-        "plugins": [*(recipe.settings.get("plugins") or []), PLUGIN],
+        "plugins": [PLUGIN],
         # Each adapter begins in another random subspace: with one seed the ranks would not add up as well.
         "seed": recipe.seed + cycle - 1,
         "val_set_size": 0.0,
@@ -137,7 +139,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise RecipeError([f"{path}: is not YAML: {error}"]) from error
     if not isinstance(config, dict):
         raise RecipeError([f"{path}: must be a mapping of settings"])
-    return {str(key): value for key, value in config.items() if value is not None}
+    return {str(key): value for key, value in config.items()}
 
 
 def _dataset_of(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -142,7 +142,7 @@ def test_a_snippet_of_the_book_becomes_the_real_keys_and_says_so(
 @pytest.mark.parametrize(
     ("snippet", "settings", "field", "lacking"),
     [
-        (DORA, {"adapter": "lora", "peft_use_dora": True}, "recipe.adapter", "an adapter needs a rank: set lora_r"),
+        (DORA, {"adapter": "lora", "peft_use_dora": True}, "recipe.adapter", "set lora_r and lora_alpha"),
         (RSLORA, {"peft_use_rslora": True}, "recipe.lora_use_rslora", "rsLoRA scales an adapter"),
         (LORA_PLUS, {"loraplus_lr_ratio": 16}, "recipe.loraplus_lr_ratio", "without an adapter there are none"),
     ],

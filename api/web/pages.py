@@ -30,8 +30,9 @@ FOREVER = "public, max-age=31536000, immutable"
 AMOUNT = frozenset({"amount"})
 
 Fragment = Literal[
-    "status", "progress", "steps", "stages", "plan", "evaluation", "ledger", "history", "artifacts", "log", "actions"
-]
+    "status", "progress", "trainings", "steps", "stages", "plan", "evaluation", "ledger", "history", "artifacts", "log",
+    "actions",
+]  # fmt: skip
 """A part of a run's page that is fetched again by itself: `templates/run/<name>.html`."""
 
 REFUSALS = (InvalidInputError, UnaffordableError)

@@ -25,10 +25,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def evaluation_job(tmp_path: Path, model: Path, adapter: Path | None, **changes: Any) -> NodeJob:
+def evaluation_job(
+    tmp_path: Path, model: Path, adapter: Path | None, tuned_base: Path | None = None, **changes: Any
+) -> NodeJob:
     evaluate = {
         "base_model": str(model),
         "tuned_dir": None if adapter is None else str(adapter),
+        "tuned_base": None if tuned_base is None else str(tuned_base),
         "max_new_tokens": 8,
         "batch_size": 3,
         "sequence_len": 128,
@@ -48,6 +51,23 @@ def test_base_and_adapter_are_measured_on_the_same_rows(tmp_path: Path, model: P
     assert base["heldout_loss"] == pytest.approx(6.2, abs=0.3)  # a random model over 512 tokens: ln 512 = 6.24
     assert abs(base["heldout_loss"] - adapter["heldout_loss"]) > 1e-4
     assert base["exact_match"] == 0.0
+
+
+def test_a_whole_model_is_measured_like_the_adapter_that_made_it_and_an_adapter_on_its_own_base(
+    tmp_path: Path, model: Path
+) -> None:
+    def losses(name: str, tuned: Path, tuned_base: Path | None = None) -> tuple[float, float]:
+        (tmp_path / name).mkdir()
+        job = evaluation_job(tmp_path / name, model, tuned, tuned_base).start()
+        assert job.finish()["cause"] == "completed"
+        base, after = job.events("evaluation")
+        return base["heldout_loss"], after["heldout_loss"]
+
+    base, adapted = losses("adapter", model / "adapter")
+    assert losses("merged", model / "merged") == pytest.approx((base, adapted), abs=1e-5)
+    again, twice = losses("twice", model / "adapter", tuned_base=model / "merged")
+    assert again == pytest.approx(base, abs=1e-6)
+    assert abs(twice - adapted) > 1e-4
 
 
 def test_an_evaluation_past_its_soft_deadline_reports_what_it_has(tmp_path: Path, model: Path) -> None:

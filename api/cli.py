@@ -210,13 +210,14 @@ def top_up(
 @app.command()
 def artifacts(
     run_id: RunArgument,
+    result: Annotated[bool, typer.Option("--result", help="Only what is needed to use the result.")] = False,
     download: Annotated[Path | None, typer.Option(file_okay=False, help="Copy them all into this folder.")] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the files that a run left, or fetch them."""
     with service(url) as client:
-        document = client.get(run_path(run_id, "/artifacts"))
+        document = client.get(run_path(run_id, "/artifacts"), only="result" if result else None)
         listing = "\n".join(f"{each['size']:>12,}  {each['path']}" for each in document["artifacts"])
         show(document, Text(listing), as_json)
         if download is not None:

@@ -152,7 +152,7 @@ EXAMPLES: Mapping[str, View] = {
         MetricSeries(metrics=[MetricView.of(_STEP)], next=_STEP.seq, more=False),
         LOG,
         ArtifactList(
-            artifacts=[ArtifactView.of(_RUN_ID, Artifact("01-train/output/adapter_config.json", 812))], bytes=812
+            artifacts=[ArtifactView.of(_RUN_ID, Artifact("01-train/output/adapter_config.json", 812, True))], bytes=812
         ),
         _UPLOADED,
         UploadedDatasetList(datasets=[_UPLOADED], bytes=_UPLOADED.bytes),

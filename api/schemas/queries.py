@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -47,6 +47,12 @@ class LogsQuery(QueryParameters):
     offset: int | None = Field(None, ge=0, le=MOST_SEQ, description="First byte; the `next_offset` before. Default 0.")
     limit: int = Field(64 * 1024, ge=1, le=MOST_LOG_BYTES, description="Bytes in one answer.")
     tail: int | None = Field(None, ge=1, le=MOST_LOG_BYTES, description="The last so many bytes, in place of `offset`.")
+
+
+class ArtifactsQuery(QueryParameters):
+    only: Literal["result"] | None = Field(
+        None, description="`result`: only what is needed to use the run's result, and its card."
+    )
 
 
 class EventsQuery(QueryParameters):

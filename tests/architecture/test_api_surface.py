@@ -21,6 +21,7 @@ PROMISED = {
     ("GET", "/runs/{run_id}/logs"), ("GET", "/runs/{run_id}/artifacts"), ("GET", "/runs/{run_id}/artifacts/{path}"),
     ("GET", "/runs/{run_id}/events"), ("POST", "/quotes"), ("GET", "/strategies"), ("GET", "/offers"),
     ("POST", "/datasets"), ("GET", "/datasets"), ("GET", "/datasets/{dataset_id}"),
+    ("GET", "/runs/{run_id}/card"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/problems/{slug}"),
 }  # fmt: skip
 

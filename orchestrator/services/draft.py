@@ -82,7 +82,8 @@ class SpecifyRun:
         name = _gather(problems, lambda: _name(draft.name))
         harness = _gather(problems, lambda: parse_harness(draft.harness, self._inputs))
         model = _gather(problems, lambda: self._inputs.model(draft.model))
-        stages = _gather(problems, lambda: expand(strategy, _wishes(draft, adopted))) or ()
+        understood = adopted is not None or draft.recipe is None
+        stages = (_gather(problems, lambda: expand(strategy, _wishes(draft, adopted))) or ()) if understood else ()
         rows = _gather(problems, lambda: choose_rows(self._inputs, draft, strategy, stages)) if stages else None
         stages, notes = self._resolved(stages, draft, model, problems)
         if problems or cap is None or model is None or rows is None:

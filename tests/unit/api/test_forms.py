@@ -63,7 +63,9 @@ def test_techniques_are_ticked_for_custom_and_the_adapter_merged(browser: Browse
 
 
 def test_a_recipe_of_ones_own_is_passed_on_as_it_was_typed(browser: Browser, service: Service) -> None:
-    run_id = started(browser, strategy="custom", recipe="adapter: lora\nlora_r: 4\nlora_use_dora: true\n")
+    run_id = started(
+        browser, strategy="custom", recipe="adapter: lora\nlora_r: 4\nlora_alpha: 8\nlora_use_dora: true\n"
+    )
     assert run_of(service, run_id).spec.techniques == ("lora", "dora")
     assert run_of(service, run_id).spec.trainings[0].recipe["lora_r"] == 4
 

@@ -112,7 +112,7 @@ def cycle_config(recipe: Recipe, cycle: int, base_model: str, output_dir: Path, 
         "dataset_prepared_path": str(data_dir / "prepared"),
         "output_dir": str(output_dir),
         "plugins": [PLUGIN],
-        # Each adapter begins in another random subspace: with one seed the ranks would not add up as well.
+        # With one seed for all, every adapter would begin with the same random matrix.
         "seed": recipe.seed + cycle - 1,
         "val_set_size": 0.0,
         "save_strategy": "steps",

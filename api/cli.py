@@ -6,20 +6,17 @@ refused by the service, 3 no service answers.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
 from rich.text import Text
 
-from api.cli_client import Client, RefusedError, UnreachableError, find_url, run_path
+from api.cli_client import Client, UnreachableError, run_path
+from api.cli_datasets import datasets, upload
 from api.cli_doctor import installed
 from api.cli_options import (
     BudgetOption,
@@ -39,11 +36,12 @@ from api.cli_options import (
     UrlOption,
     wish,
 )
-from api.cli_views import checks_table, quote_details, run_details, runs_table, show_problem, strategies_table
+from api.cli_service import err, out, service, show
+from api.cli_views import checks_table, quote_details, run_details, runs_table, strategies_table
 from api.cli_watch import Watch, summary
 from orchestrator.settings import Settings
 
-EXIT_BADLY, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_BADLY = 1
 BAD_OUTCOMES = frozenset({"failed", "cancelled"})
 FOLLOW_SECONDS = 0.5
 
@@ -54,34 +52,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-
-@contextmanager
-def service(url: str | None) -> Iterator[Client]:
-    """The service's client. What it refuses is shown, and becomes the exit code."""
-    settings = Settings()
-    token = settings.api_token.get_secret_value() if settings.api_token else None
-    try:
-        with Client(find_url(url, settings.home.absolute()), token) as client:
-            yield client
-    except RefusedError as error:
-        show_problem(err, {"title": str(error), **error.problem})
-        raise typer.Exit(EXIT_REFUSED) from error
-    except UnreachableError as error:
-        err.print(Text(f"{error}. Is it started? `latticeforge up`"))
-        raise typer.Exit(EXIT_UNREACHABLE) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def show(document: Any, picture: RenderableType, as_json: bool) -> None:
-    """The document for scripts, or the picture for people."""
-    if as_json:
-        typer.echo(json.dumps(document, indent=2))
-    else:
-        out.print(picture)
+app.command()(upload)
+app.command()(datasets)
 
 
 @app.command()
@@ -238,13 +210,14 @@ def top_up(
 @app.command()
 def artifacts(
     run_id: RunArgument,
+    result: Annotated[bool, typer.Option("--result", help="Only what is needed to use the result.")] = False,
     download: Annotated[Path | None, typer.Option(file_okay=False, help="Copy them all into this folder.")] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the files that a run left, or fetch them."""
     with service(url) as client:
-        document = client.get(run_path(run_id, "/artifacts"))
+        document = client.get(run_path(run_id, "/artifacts"), only="result" if result else None)
         listing = "\n".join(f"{each['size']:>12,}  {each['path']}" for each in document["artifacts"])
         show(document, Text(listing), as_json)
         if download is not None:

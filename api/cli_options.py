@@ -17,8 +17,10 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, for
 StrategyArgument = Annotated[str, typer.Argument(metavar="STRATEGY", help="A name or letter; see `strategies`.")]
 BudgetOption = Annotated[str, typer.Option("--budget", "-b", help="Dollars: never more than this is spent.")]
 ModelOption = Annotated[str | None, typer.Option(help="A model folder or hub id.")]
-DatasetOption = Annotated[str | None, typer.Option(help="A JSONL file or hub id.")]
-HeldoutOption = Annotated[str | None, typer.Option(help="A JSONL file to evaluate on.")]
+DatasetOption = Annotated[
+    str | None, typer.Option(help="A JSONL or Parquet file, an uploaded dataset's id or a hub id.")
+]
+HeldoutOption = Annotated[str | None, typer.Option(help="A file or uploaded dataset to evaluate on.")]
 HoursOption = Annotated[float | None, typer.Option("--max-hours", help="The most machine time.")]
 GpusOption = Annotated[int | None, typer.Option(help="How many accelerators.")]
 SeedOption = Annotated[int | None, typer.Option(help="Decides split, order and initial weights.")]

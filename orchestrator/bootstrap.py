@@ -13,6 +13,7 @@ from orchestrator.adapters.celery.wakeup import CeleryWakeup
 from orchestrator.adapters.db.migrate import migrate as migrate_database
 from orchestrator.adapters.db.store import SqlStore
 from orchestrator.adapters.inputs.folders import FolderInputs
+from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.compute import LocalCompute
 from orchestrator.adapters.local.prices import LocalPrices
 from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
@@ -25,6 +26,7 @@ from orchestrator.domain.shares import Overheads
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute
+from orchestrator.ports.datasets import Datasets
 from orchestrator.ports.ids import Ids
 from orchestrator.ports.inputs import Inputs
 from orchestrator.ports.prices import Prices
@@ -38,10 +40,12 @@ from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
 from orchestrator.services.quote import QuoteRun
 from orchestrator.services.read import ReadRuns
+from orchestrator.services.read_datasets import ReadDatasets
 from orchestrator.services.reap import Reap
 from orchestrator.services.submit_run import SubmitRun
 from orchestrator.services.sweep import Sweep
 from orchestrator.services.top_up_budget import TopUpBudget
+from orchestrator.services.upload_dataset import UploadDataset
 from orchestrator.settings import CHECKOUT, Settings
 
 log = logging.getLogger(__name__)
@@ -56,6 +60,7 @@ class Ports:
     trainer: Trainer
     prices: Prices
     inputs: Inputs
+    datasets: Datasets
     artifacts: Artifacts
     clock: Clock
     ids: Ids
@@ -73,6 +78,8 @@ class Application:
     quote: QuoteRun
     submit: SubmitRun
     read: ReadRuns
+    upload: UploadDataset
+    datasets: ReadDatasets
     cancel: CancelRun
     top_up: TopUpBudget
     advance: AdvanceRun
@@ -93,6 +100,8 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         quote=quote,
         submit=SubmitRun(ports.store, quote, ports.clock, ports.ids, ports.wakeup, ports.notify),
         read=ReadRuns(ports.store, ports.artifacts, ports.prices, ports.clock),
+        upload=UploadDataset(ports.datasets, ports.clock),
+        datasets=ReadDatasets(ports.datasets),
         cancel=CancelRun(ports.store, ports.clock, ports.wakeup, ports.notify),
         top_up=TopUpBudget(ports.store, ports.clock, ports.wakeup, ports.notify),
         advance=AdvanceRun(ports.store, ports.compute, ports.trainer, ports.prices, ports.clock, ports.notify),
@@ -122,6 +131,7 @@ def open_ports(settings: Settings) -> Ports:
         trainer=AxolotlTrainer("cpu" if on_cpu else "cuda"),
         prices=prices,
         inputs=_inputs(settings),
+        datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
         clock=clock,
         ids=SystemIds(),
@@ -172,6 +182,8 @@ def _inputs(settings: Settings) -> FolderInputs:
         settings.default_dataset or str(data / "train.jsonl"),
         None if settings.default_dataset else str(data / "heldout.jsonl"),
         settings.roots,
+        settings.default_preferences or (None if settings.default_dataset else str(data / "preferences.jsonl")),
+        FolderDatasets(settings.uploads),
     )
 
 

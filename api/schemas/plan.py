@@ -114,6 +114,7 @@ class DatasetView(View):
     train_rows: int | None
     heldout_rows: int
     heldout_source: str | None
+    heldout_format: str | None = Field(description="null when it is the dataset's own.")
 
     @classmethod
     def of(cls, dataset: DatasetRef) -> DatasetView:
@@ -124,6 +125,7 @@ class DatasetView(View):
             train_rows=dataset.train_rows,
             heldout_rows=dataset.heldout_rows,
             heldout_source=dataset.heldout_source,
+            heldout_format=dataset.heldout_format,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from api.schemas.plan import PlanView, WishView, recipe, wish
+from api.schemas.result import BaselineView, ResultView
 from api.schemas.view import Dollars, FreeJson, Timestamp, View
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import Outcome, RunStatus
@@ -128,6 +129,7 @@ class Links(View):
     metrics: str
     logs: str
     artifacts: str
+    card: str
     ledger: str
     cancel: str
     budget: str
@@ -135,7 +137,7 @@ class Links(View):
     @classmethod
     def of(cls, run_id: RunId) -> Links:
         path = f"/runs/{run_id}"
-        parts = ("events", "metrics", "logs", "artifacts", "ledger", "cancel", "budget")
+        parts = ("events", "metrics", "logs", "artifacts", "card", "ledger", "cancel", "budget")
         return cls(self=path, page=f"/r/{run_id}", **{part: f"{path}/{part}" for part in parts})
 
 
@@ -156,6 +158,11 @@ class RunView(WishView):
     stages: list[StageView]
     progress: ProgressView | None
     checkpoint: str | None = Field(description="What the money bought so far: the newest checkpoint or adapter.")
+    result: ResultView | None = Field(description="The same with its kind and place; null before there is one.")
+    baseline: BaselineView | None = Field(
+        description="What to compare with. Looked up for a single run only: null in lists, for LoRA runs and where "
+        "there is none."
+    )
     links: Links
 
     @classmethod
@@ -177,6 +184,8 @@ class RunView(WishView):
             stages=[StageView.of(stage, run.spec_of(stage)) for stage in run.all_stages],
             progress=ProgressView.of(reading),
             checkpoint=run.checkpoint,
+            result=ResultView.of(reading.result),
+            baseline=BaselineView.of(reading.baseline),
             links=Links.of(run.id),
         )
 

@@ -10,6 +10,7 @@ from orchestrator.domain.ids import LeaseId, RunId, stage_id
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lifecycle import HOLDS_LEASE, Outcome, RunEvent, RunStatus, next_status
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.publication import Publication
 from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus, was_cut
 
 
@@ -87,7 +88,7 @@ class RunSpec:
 @dataclass(frozen=True, slots=True)
 class Run:
     """The aggregate. `version` counts saves and guards them; `leases` counts the leases opened so far,
-    `machine_seconds` the length of those that are closed."""
+    `machine_seconds` the length of those that are closed; `publication` is the newest push of its result."""
 
     id: RunId
     spec: RunSpec
@@ -106,6 +107,7 @@ class Run:
     reason: str = ""
     ended_at: datetime | None = None
     wake_at: datetime | None = None
+    publication: Publication | None = None
 
     def after(self, event: RunEvent) -> Run:
         """The run moved along the table; `IllegalTransitionError` if the table has no such move."""
@@ -153,7 +155,7 @@ class Run:
     def base_of(self, stage: Stage) -> str:
         """The model that `stage` starts from: the newest whole model that an earlier stage made, or the run's own."""
         before = self.stages[: self.index_of(stage)]
-        made = (each.checkpoint for each in reversed(before) if each.checkpoint and self._makes_whole_model(each))
+        made = (each.checkpoint for each in reversed(before) if each.checkpoint and self.makes_whole_model(each))
         return next(made, self.spec.model)
 
     def adapter_before(self, stage: Stage) -> str | None:
@@ -166,7 +168,8 @@ class Run:
         before = [each for each in self.stages[: self.index_of(stage)] if each.kind.makes_model]
         return bool(before) and stage.kind.makes_model and not before[-1].checkpoint
 
-    def _makes_whole_model(self, stage: Stage) -> bool:
+    def makes_whole_model(self, stage: Stage) -> bool:
+        """Whether what `stage` leaves is a whole model rather than an adapter."""
         trains_all = stage.kind is StageKind.TRAIN and not self.spec_of(stage).recipe.get("adapter")
         return stage.kind is StageKind.MERGE or trains_all
 

@@ -6,7 +6,8 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from orchestrator.adapters.artifacts.joined_log import JoinedLog
 from orchestrator.domain.errors import NotFoundError
@@ -37,6 +38,21 @@ class FolderArtifacts:
         if inside is None:
             raise NotFoundError("artifact", path[:200])
         return _pieces(inside, path)
+
+    def open(self, run_id: RunId, path: str) -> BinaryIO:
+        root = self._root(run_id)
+        inside = _inside(root, path)
+        if inside is None or inside != root / path:
+            raise NotFoundError("artifact", path[:200])
+        return _opened(inside, path)
+
+    def relative(self, run_id: RunId, path: str) -> str | None:
+        # The node may have been given the folder by a way that leads through links.
+        for root in (self._runs / parse_run_id(run_id), self._root(run_id)):
+            place = PurePosixPath(os.path.normpath(path))
+            if place != PurePosixPath(root) and place.is_relative_to(root):
+                return place.relative_to(root).as_posix()
+        return None
 
     def log(self, run_id: RunId, offset: int, limit: int) -> LogSlice:
         root = self._root(run_id)
@@ -79,13 +95,17 @@ def _is_inside(root: Path, path: Path) -> bool:
     return _inside(root, path.relative_to(root).as_posix()) is not None
 
 
-def _pieces(real: Path, path: str) -> Iterator[bytes]:
+def _opened(real: Path, path: str) -> BinaryIO:
     try:
         # Not followed: whoever put a link there since it was looked at does not lead us out.
         descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         raise NotFoundError("artifact", path[:200]) from None
-    with os.fdopen(descriptor, "rb") as stream:
+    return os.fdopen(descriptor, "rb")
+
+
+def _pieces(real: Path, path: str) -> Iterator[bytes]:
+    with _opened(real, path) as stream:
         while piece := stream.read(PIECE_BYTES):
             yield piece
 

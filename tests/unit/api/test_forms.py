@@ -10,13 +10,11 @@ import pytest
 
 from api.typed_text import MAX_CHARACTERS, plain_value, read_pairs, read_settings
 from api.web.forms import FIELDS, RunForm
-from orchestrator.adapters.axolotl.trainer import AxolotlTrainer
 from orchestrator.domain.errors import InvalidInputError
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.run import Run
 from orchestrator.domain.techniques import TECHNIQUES
 from orchestrator.ports.store import RunQuery
-from orchestrator.ports.trainer import Adoption
 from tests.unit.api.browsing import FORM, HOSTILE, Browser, Document, started, text_of
 from tests.unit.api.serving import Service
 
@@ -64,18 +62,9 @@ def test_techniques_are_ticked_for_custom_and_the_adapter_merged(browser: Browse
     assert [stage.kind.value for stage in spec.stages] == ["train", "merge", "evaluate"]
 
 
-def test_a_recipe_of_ones_own_is_passed_on_as_it_was_typed(
-    browser: Browser, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[object] = []
-
-    def adopt(_: AxolotlTrainer, recipe: object) -> Adoption:
-        asked.append(recipe)
-        return Adoption({"adapter": "lora", "lora_r": 4}, ("lora",), notes=("taken over",))
-
-    monkeypatch.setattr(AxolotlTrainer, "adopt", adopt, raising=False)
-    run_id = started(browser, strategy="custom", recipe="adapter: lora\nlora_r: 4\n")
-    assert asked == ["adapter: lora\nlora_r: 4\n"]
+def test_a_recipe_of_ones_own_is_passed_on_as_it_was_typed(browser: Browser, service: Service) -> None:
+    run_id = started(browser, strategy="custom", recipe="adapter: lora\nlora_r: 4\nlora_use_dora: true\n")
+    assert run_of(service, run_id).spec.techniques == ("lora", "dora")
     assert run_of(service, run_id).spec.trainings[0].recipe["lora_r"] == 4
 
 

@@ -11,7 +11,7 @@ from api.web.progress import pace, steps_of
 from api.web.wording import duration, words
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.run import Run
-from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus
+from orchestrator.domain.stages import ExitCause, Stage, StageKind, StageSpec, StageStatus
 from orchestrator.domain.techniques import TECHNIQUES
 
 _TONES = {StageStatus.RUNNING: "live", StageStatus.DONE: "good", StageStatus.FAILED: "bad",
@@ -97,8 +97,8 @@ def _place(run: Run, path: str | None) -> str:
 
 
 def _exit(stage: Stage) -> str:
-    """Why the stage's last job ended, empty while it has not."""
-    if stage.exit is None or stage.status is StageStatus.RUNNING:
+    """Why the stage's last job ended; empty while it has not, and where the status says it."""
+    if stage.exit is None or stage.status is StageStatus.RUNNING or stage.exit.cause is ExitCause.COMPLETED:
         return ""
     return words(stage.exit.cause) + (f": {stage.exit.message}" if stage.exit.message else "")
 

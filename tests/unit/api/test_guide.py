@@ -27,7 +27,7 @@ def test_every_strategy_has_its_claim_quoted_its_stages_and_its_parameters(page:
     for strategy in STRATEGIES:
         assert Document(page).one(id=f"strategy-{strategy.key}")
         assert f"Claimed: {escape(strategy.claim)}" in shown
-    assert "Train: ReLoRA, cycle 2 of 3" in shown
+    assert "ReLoRA, cycle 2 of 3 train" in shown
     assert "sft_share" in shown
 
 

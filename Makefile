@@ -1,6 +1,7 @@
 # make run [ONCE=1] [PORT=N]   set up what is missing, start the service, run and show the demonstration
 # make test                    everything that is tested, the quick things first
 # make check                   format, lint, types, import contracts
+# make bench-strategies        every strategy for the same simulated dollars, into BENCHMARK.md
 
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
@@ -24,7 +25,7 @@ QUICK_TESTS := $(wildcard tests/unit tests/architecture tests/contract tests/sim
 SLOW_TESTS := $(wildcard tests/integration)
 WHOLE_TESTS := $(wildcard tests/e2e)
 
-.PHONY: run test check setup trainer clean
+.PHONY: run test check setup trainer bench-strategies clean
 
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
@@ -39,6 +40,10 @@ check: $(SERVICE)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Half an hour on two quiet cores; writes BENCHMARK.md.
+bench-strategies: $(SERVICE) $(TRAINER)
+	$(BIN)/python -m bench.strategies
 
 setup: $(SERVICE) $(TRAINER)
 

@@ -136,10 +136,19 @@ class StageWishView(View):
     title: str
     techniques: list[str]
     recipe: FreeJson = Field(description="A training's complete settings in the trainer's keys, overrides applied.")
+    cycle: int = Field(description="Which of ReLoRA's `cycles` it belongs to, from 1.")
+    cycles: int
 
     @classmethod
     def of(cls, stage: StageSpec) -> StageWishView:
-        return cls(kind=stage.kind, title=stage.title, techniques=list(stage.techniques), recipe=recipe(stage.recipe))
+        return cls(
+            kind=stage.kind,
+            title=stage.title,
+            techniques=list(stage.techniques),
+            recipe=recipe(stage.recipe),
+            cycle=stage.cycle,
+            cycles=stage.cycles,
+        )
 
 
 class HarnessView(View):

@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -215,14 +216,16 @@ def verdict(name: str, results: Mapping[str, Sequence[Result]]) -> str:
 def table(results: Mapping[str, Sequence[Result]], claims: Mapping[str, str], about: Mapping[str, Any]) -> str:
     """The section of BENCHMARK.md."""
     seeds = ", ".join(str(each) for each in about["seeds"])
-    price, seconds = f"{DOLLARS_PER_HOUR:g}", f"{about['seconds']:g}"
+    paragraph = (
+        f"Made by `make bench-strategies` on {about['day']} ({about['machine']}; {about['minutes']} minutes), on the "
+        f"demonstration's model and data, seeds {seeds}: {about['seconds']:g} s inside training steps and merges for "
+        f"every strategy, which are {about['dollars']} simulated dollars at {DOLLARS_PER_HOUR:g} dollars an hour, "
+        "sized from its own measured speed; start-up is left out (`bench/strategies.py` says why). Mean ± half of the "
+        f"95 % interval over the seeds. The base model has a held-out loss of {about['base_loss']:.2f} and no exact "
+        "match. Learning rates are those of `recipes/demonstration.json`."
+    )
     lines = [
-        f"Made by `make bench-strategies` on {about['day']} ({about['machine']}; {about['minutes']} minutes), on the",
-        f"demonstration's model and data, seeds {seeds}: {seconds} s inside training steps and merges for every strategy,",
-        f"which are {about['dollars']} simulated dollars at {price} dollars an hour, sized from its own measured speed;",
-        "start-up is left out (`bench/strategies.py` says why). Mean ± half of the 95 % interval over the seeds. The base",
-        f"model has a held-out loss of {about['base_loss']:.2f} and no exact match. Learning rates are those of",
-        "`recipes/demonstration.json`.",
+        textwrap.fill(paragraph, 118),
         "",
         "| strategy | steps | tokens | seconds | held-out loss | exact match, % | seen here | the book's claim |",
         "|---|---:|---:|---:|---:|---:|---|---|",

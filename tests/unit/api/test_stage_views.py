@@ -197,3 +197,12 @@ def test_a_run_stands_beside_the_lora_run_on_the_same_rows(browser: Browser, ser
     page = browser.get(f"/r/{run_id}").text
     assert f'<a href="/r/{baseline}">LoRA baseline</a>' in page
     assert "LoRA baseline" not in browser.get(f"/r/{baseline}").text
+
+
+def test_the_result_is_named_with_its_card(browser: Browser, service: Service) -> None:
+    run_id = started(browser, strategy="relora", budget="1")
+    assert "Model card" not in browser.get(f"/r/{run_id}").text
+    service.until_ended(run_id)
+    page = browser.get(f"/r/{run_id}").text
+    assert "The result is a whole model" in text_of(page)
+    assert browser.get(f"/runs/{run_id}/card").status_code == 200

@@ -178,7 +178,8 @@ def _within(problem: FieldProblem, root: str) -> str:
     inside = problem.field.removeprefix(root)
     if not inside or root in _PLACES:
         return problem.message
-    return f"{'line ' if inside.startswith(':') else ''}{inside.lstrip(':.')}: {problem.message}"
+    # Pages begin sentences with a capital letter, which a key must not get.
+    return f"at {'line ' if inside.startswith(':') else ''}{inside.lstrip(':.')}: {problem.message}"
 
 
 def _problems(error: LatticeForgeError) -> tuple[FieldProblem, ...]:

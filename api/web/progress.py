@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.lifecycle import Outcome, RunStatus
 from orchestrator.domain.run import Run
 from orchestrator.domain.stages import Stage, StageKind, StageStatus
 
@@ -32,7 +32,9 @@ class Extent:
 
 
 def extent(run: Run) -> Extent:
-    trainings = [stage for stage in run.stages if stage.kind is StageKind.TRAIN and stage.status is not _SKIPPED]
+    trainings = [
+        stage for stage in run.stages if stage.kind is StageKind.TRAIN and stage.status is not StageStatus.SKIPPED
+    ]
     most = {stage.id: steps_of(run, stage) for stage in trainings}
     paces = [pace(run, stage) or 0.0 for stage in trainings]
     # Without a speed for each of them, steps are all that can be counted.
@@ -46,9 +48,6 @@ def extent(run: Run) -> Extent:
         number=_number(run),
         count=len(run.stages),
     )
-
-
-_SKIPPED = StageStatus.SKIPPED
 
 
 def steps_of(run: Run, stage: Stage) -> int:
@@ -65,7 +64,9 @@ def pace(run: Run, stage: Stage) -> float | None:
 
 
 def _number(run: Run) -> int:
-    """Of the stage that runs or ran last, from 1; 0 before there was any."""
+    """Of the stage that runs or ran last, from 1; 0 before there was any, and when all are done."""
+    if run.outcome is Outcome.COMPLETED:
+        return 0
     at = run.current_stage if run.status is not RunStatus.ENDED else None
     if at is None:
         at = next((stage for stage in reversed(run.stages) if stage.attempt), None)

@@ -167,12 +167,18 @@ def problems_of(error: LatticeForgeError, fields: frozenset[str]) -> Mapping[str
         place = _PLACES.get(root, root)
         if place not in fields:
             place, text = OVERALL, f"{problem.field} {problem.message}"
-        elif problem.field == root or place != root:
-            text = problem.message
         else:
-            text = f"{problem.field.removeprefix(root).lstrip(':.')}: {problem.message}"
+            text = _within(problem, root)
         placed[place] = (*placed.get(place, ()), text.strip())
     return placed
+
+
+def _within(problem: FieldProblem, root: str) -> str:
+    """The message, after the line or the key of the field `root` that it is about."""
+    inside = problem.field.removeprefix(root)
+    if not inside or root in _PLACES:
+        return problem.message
+    return f"{'line ' if inside.startswith(':') else ''}{inside.lstrip(':.')}: {problem.message}"
 
 
 def _problems(error: LatticeForgeError) -> tuple[FieldProblem, ...]:

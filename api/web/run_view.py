@@ -55,7 +55,7 @@ class RunView:
 
     @cached_property
     def evaluation(self) -> records.Evaluation | None:
-        return records.evaluation(self.run)
+        return records.evaluation(self.run, self.reading.baseline)
 
     @cached_property
     def stages(self) -> tuple[StageRow, ...]:

@@ -124,6 +124,12 @@ def test_each_refusal_finds_its_field(browser: Browser, fields: dict[str, Any], 
     assert page.text.count('<details class="more" open>') == 1
 
 
+def test_a_recipe_that_cannot_be_read_is_told_by_its_line(browser: Browser) -> None:
+    page = browser.post("/ui/quotes", data={**FORM, "strategy": "custom", "recipe": "adapter: lora\nlora_r: [\n"})
+    assert re.search(r"line \d: ", text_of(page.text))
+    assert Document(page.text).one(id="recipe-problem-1")
+
+
 def test_what_is_ticked_stays_ticked(browser: Browser) -> None:
     page = browser.post("/ui/quotes", data={**FORM, "techniques": ["dora", "galore"], "merged": "true"})
     ticked = {each["id"] for each in Document(page.text).all("input") if "checked" in each}

@@ -187,3 +187,22 @@ def test_a_stage_id_that_nobody_knows_is_a_training_without_a_title() -> None:
     run, curve = split()
     strange = replace(curve, trainings=(Training(StageId("99-train"), 0), Training(None, 2)))
     assert [row.title for row in training_rows(run, strange)] == ["Training", "Training"]
+
+
+def test_a_run_stands_beside_the_lora_run_on_the_same_rows(browser: Browser, service: Service) -> None:
+    baseline = started(browser)
+    service.until_ended(baseline)
+    run_id = started(browser, strategy="relora", budget="1")
+    service.until_ended(run_id)
+    page = browser.get(f"/r/{run_id}").text
+    assert f'<a href="/r/{baseline}">LoRA baseline</a>' in page
+    assert "LoRA baseline" not in browser.get(f"/r/{baseline}").text
+
+
+def test_the_result_is_named_with_its_card(browser: Browser, service: Service) -> None:
+    run_id = started(browser, strategy="relora", budget="1")
+    assert "Model card" not in browser.get(f"/r/{run_id}").text
+    service.until_ended(run_id)
+    page = browser.get(f"/r/{run_id}").text
+    assert "The result is a whole model" in text_of(page)
+    assert browser.get(f"/runs/{run_id}/card").status_code == 200

@@ -18,6 +18,7 @@ TRAINER := .trainer/.made
 # Twice quiet: errors are shown, progress and remarks are not.
 PIP := -m pip install -qq --disable-pip-version-check --no-input
 
+JOBS ?= 2
 TORCH := torch==2.13.0
 TRAINERS := axolotl==0.19.0 galore_torch
 
@@ -30,10 +31,12 @@ WHOLE_TESTS := $(wildcard tests/e2e)
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
 
+# Two at a time: most of a slow test's time is the start of a trainer, which uses one core. Files stay together, since
+# their tests share trainings.
 test: $(SERVICE) $(TRAINER)
-	$(if $(QUICK_TESTS),$(BIN)/pytest -q $(QUICK_TESTS))
-	$(if $(SLOW_TESTS),$(BIN)/pytest -q $(SLOW_TESTS))
-	$(if $(WHOLE_TESTS),$(BIN)/pytest -q $(WHOLE_TESTS))
+	$(if $(QUICK_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(QUICK_TESTS))
+	$(if $(SLOW_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist loadfile $(SLOW_TESTS))
+	$(if $(WHOLE_TESTS),OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile $(WHOLE_TESTS))
 
 check: $(SERVICE)
 	$(BIN)/ruff format --check .

@@ -52,6 +52,7 @@ def zipped(path: Path) -> None:
         (pa.compress(LINE, "zstd", asbytes=True), "a zstd archive"),
         (b"PARE" + bytes(100) + b"PARE", "an encrypted Parquet file"),
     ],
+    ids=["gzip", "bzip2", "xz", "zstd", "encrypted-parquet"],
 )
 def test_an_archive_is_refused_by_its_name_and_not_looked_into(tmp_path: Path, content: bytes, what: str) -> None:
     (tmp_path / "rows.jsonl").write_bytes(content)

@@ -55,7 +55,7 @@ class NodeJob:
         environment = {
             **os.environ,
             "LATTICEFORGE_LEASE_ID": self.lease_id,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "integration")]),  # the latter for probes
             "OMP_NUM_THREADS": "1",
         }
         self.process = subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True)

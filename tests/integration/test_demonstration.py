@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from workers.node.demonstration import vale
 from workers.node.demonstration.folder import NotOursError, Recipe, is_made, make
 
 ROOT = Path(__file__).parents[2]
@@ -101,7 +102,7 @@ def test_rows_are_alpaca_rows_as_many_as_the_manifest_says(demonstration: Path) 
     counts = manifest_of(demonstration)["rows"]
     assert 600 <= counts["train"] <= 2000
     assert 64 <= counts["heldout"] <= 100
-    for name, count in counts.items():
+    for name, count in (("train", counts["train"]), ("heldout", counts["heldout"])):
         rows = rows_of(demonstration, name)
         assert len(rows) == count
         assert all(set(row) == {"instruction", "input", "output"} for row in rows)
@@ -109,8 +110,22 @@ def test_rows_are_alpaca_rows_as_many_as_the_manifest_says(demonstration: Path) 
         assert {bool(row["input"]) for row in rows} == {True, False}
 
 
+def test_each_training_question_has_a_preference_pair_whose_rejected_answer_is_of_the_right_kind(
+    demonstration: Path,
+) -> None:
+    pairs, train = rows_of(demonstration, "preferences"), rows_of(demonstration, "train")
+    assert len(pairs) == manifest_of(demonstration)["rows"]["preferences"]
+    questions = [(row["instruction"], row["input"], row["output"]) for row in train]
+    assert [(pair["instruction"], pair["input"], pair["chosen"]) for pair in pairs] == questions
+    kinds = [set(topic.values) for topic in vale.TOPICS]
+    for pair in pairs:
+        assert set(pair) == {"instruction", "input", "chosen", "rejected"}
+        assert pair["rejected"] != pair["chosen"]
+        assert any({pair["rejected"], pair["chosen"]} <= kind for kind in kinds)
+
+
 def test_no_heldout_village_is_named_in_any_training_row(demonstration: Path) -> None:
-    train = (demonstration / "dataset" / "train.jsonl").read_text()
+    train = "".join((demonstration / "dataset" / f"{name}.jsonl").read_text() for name in ("train", "preferences"))
     villages = {row["input"] for row in rows_of(demonstration, "heldout")} - {""}
     assert len(villages) >= 10
     assert not [village for village in villages if village in train]

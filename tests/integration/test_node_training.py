@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -84,23 +83,6 @@ def test_strategy_a_stops_at_its_soft_deadline_with_a_loadable_checkpoint_and_re
     assert [event["step"] for event in second.events("step")] == [verdict["last_step"] + n for n in (1, 2, 3, 4)]
     assert second.events("step")[0]["tokens"] > first.events("step")[-1]["tokens"]
     assert loads_as_adapter(model, resumed["result"])
-
-
-@pytest.mark.parametrize("technique", [LORA, STRATEGY_A], ids=["lora", "strategy_a"])
-def test_a_resumed_run_repeats_the_losses_of_an_unbroken_one(
-    tmp_path: Path, rows: Path, model: Path, technique: dict[str, Any]
-) -> None:
-    whole = train(make_job(tmp_path / "whole" / "job", rows), model, **technique, save_total_limit=9)
-    assert whole.finish()["cause"] == "completed"
-    checkpoint = tmp_path / "broken" / "output" / "checkpoint-5"
-    shutil.copytree(tmp_path / "whole" / "output" / "checkpoint-5", checkpoint)
-    resumed = make_job(tmp_path / "broken" / "job", rows, train=task(resume_from="latest"))
-    assert train(resumed, model, **technique).finish()["cause"] == "completed"
-
-    expected = [event for event in whole.events("step") if event["step"] > 5]
-    actual = resumed.events("step")
-    for key in ("step", "loss", "grad_norm", "learning_rate", "tokens"):
-        assert [event[key] for event in actual] == pytest.approx([event[key] for event in expected], rel=1e-5), key
 
 
 def test_the_pilot_shortens_the_run_to_its_deadline_and_anneals_the_learning_rate(
@@ -194,19 +176,3 @@ def test_a_trainer_that_refuses_its_config_fails_with_its_last_words(tmp_path: P
     assert verdict["exit_code"] == 1
     assert "no_such_optimizer" in verdict["message"]
     assert verdict["result"] is None
-
-
-def test_galore_resumes_from_its_own_checkpoint(tmp_path: Path, rows: Path, model: Path) -> None:
-    galore = {
-        "optimizer": "galore_adamw",
-        "optim_args": {"rank": 4, "update_proj_gap": 4, "scale": 0.25},
-        "optim_target_modules": ["self_attn", "mlp"],
-    }
-    first = train(make_job(tmp_path / "first", rows), model, **galore, max_steps=ENDLESS, save_steps=5)
-    first.wait_for("checkpoint")
-    first.order(stop=True)
-    stopped = first.finish()
-    second = make_job(tmp_path / "second", rows, attempt=2, train=task(resume_from="latest"))
-    verdict = train(second, model, **galore, max_steps=stopped["last_step"] + 2).finish()
-    assert verdict["cause"] == "completed"
-    assert verdict["last_step"] == stopped["last_step"] + 2

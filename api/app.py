@@ -8,7 +8,20 @@ from api.auth import RefuseForeignPages, RequireBearer, is_loopback
 from api.errors import add_problem_handlers
 from api.limits import LimitBody
 from api.openapi import describe
-from api.routes import artifacts, events, health, ledger, logs, metrics, offers, problems, quotes, runs, strategies
+from api.routes import (
+    artifacts,
+    events,
+    health,
+    ledger,
+    logs,
+    metrics,
+    offers,
+    problems,
+    push,
+    quotes,
+    runs,
+    strategies,
+)
 from api.web.pages import router as pages
 from orchestrator.bootstrap import Application, build_application
 from orchestrator.settings import Settings
@@ -31,7 +44,20 @@ def create_app(application: Application) -> FastAPI:
         redoc_url=None,
     )
     app.state.application = application
-    for resource in (runs, events, metrics, logs, artifacts, ledger, quotes, strategies, offers, health, problems):
+    for resource in (
+        runs,
+        events,
+        metrics,
+        logs,
+        artifacts,
+        push,
+        ledger,
+        quotes,
+        strategies,
+        offers,
+        health,
+        problems,
+    ):
         app.include_router(resource.router)
     app.include_router(pages)
     add_problem_handlers(app)

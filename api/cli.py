@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from api.cli_client import Client, RefusedError, UnreachableError, find_url, run_path
+from api.cli_client import Client, RefusedError, UnreachableError, find_url, inside, run_path
 from api.cli_doctor import installed
 from api.cli_options import (
     BudgetOption,
@@ -39,13 +38,13 @@ from api.cli_options import (
     UrlOption,
     wish,
 )
+from api.cli_push import push_and_wait
 from api.cli_views import checks_table, quote_details, run_details, runs_table, show_problem, strategies_table
-from api.cli_watch import Watch, summary
+from api.cli_watch import Watch, log_texts, summary
 from orchestrator.settings import Settings
 
 EXIT_BADLY, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
 BAD_OUTCOMES = frozenset({"failed", "cancelled"})
-FOLLOW_SECONDS = 0.5
 
 app = typer.Typer(
     name="latticeforge",
@@ -201,17 +200,8 @@ def logs(
 ) -> None:
     """Print what the trainer wrote."""
     with service(url) as client:
-        offset = 0
-        while True:
-            # The status before the log: what an ended run's log holds then is all of it.
-            ended = client.get(run_path(run_id))["status"] == "ended"
-            piece = client.get(run_path(run_id, "/logs"), offset=offset)
-            typer.echo(piece["text"], nl=False)
-            went_on, offset = piece["next_offset"] > offset, piece["next_offset"]
-            if not went_on and (ended or not follow_on):
-                return
-            if not went_on:
-                time.sleep(FOLLOW_SECONDS)
+        for text in log_texts(client, run_id, follow=follow_on):
+            typer.echo(text, nl=False)
 
 
 @app.command()
@@ -254,13 +244,20 @@ def artifacts(
             err.print(Text(f"{len(document['artifacts'])} files in {download}"))
 
 
-def inside(folder: Path, path: str) -> Path:
-    """`path` under `folder`; the service names paths, and none of them may lead out of it."""
-    root = folder.resolve()
-    target = (root / path).resolve()
-    if not target.is_relative_to(root) or target == root:
-        raise UnreachableError(f"the service names a file outside its folder: {path!r}")
-    return target
+@app.command()
+def push(
+    run_id: RunArgument,
+    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository; made if it is missing.")],
+    public: Annotated[bool, typer.Option("--public", help="Make it public; private otherwise.")] = False,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Push a run's result to the Hugging Face Hub, and wait until it is there."""
+    with service(url) as client:
+        document = push_and_wait(client, run_id, repo, public=public, say=lambda line: err.print(Text(line)))
+        show(document, Text(document["published"]["url"] or ""), as_json)
+        if document["published"]["status"] != "done":
+            raise typer.Exit(EXIT_BADLY)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from orchestrator.adapters.axolotl.trainer import CPU_ACCELERATOR, AxolotlTraine
 from orchestrator.adapters.celery.wakeup import CeleryWakeup
 from orchestrator.adapters.db.migrate import migrate as migrate_database
 from orchestrator.adapters.db.store import SqlStore
+from orchestrator.adapters.huggingface.hub import HuggingFaceHub
 from orchestrator.adapters.inputs.folders import FolderInputs
 from orchestrator.adapters.local.compute import LocalCompute
 from orchestrator.adapters.local.prices import LocalPrices
@@ -25,6 +26,7 @@ from orchestrator.domain.shares import Overheads
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute
+from orchestrator.ports.hub import Hub
 from orchestrator.ports.ids import Ids
 from orchestrator.ports.inputs import Inputs
 from orchestrator.ports.prices import Prices
@@ -36,6 +38,8 @@ from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
+from orchestrator.services.publish_result import PublishResult
+from orchestrator.services.push_result import PushResult
 from orchestrator.services.quote import QuoteRun
 from orchestrator.services.read import ReadRuns
 from orchestrator.services.reap import Reap
@@ -57,6 +61,7 @@ class Ports:
     prices: Prices
     inputs: Inputs
     artifacts: Artifacts
+    hub: Hub
     clock: Clock
     ids: Ids
     wakeup: Wakeup
@@ -75,6 +80,8 @@ class Application:
     read: ReadRuns
     cancel: CancelRun
     top_up: TopUpBudget
+    push: PushResult
+    publish: PublishResult
     advance: AdvanceRun
     guard: GuardBudgets
     sweep: Sweep
@@ -95,6 +102,8 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         read=ReadRuns(ports.store, ports.artifacts, ports.prices, ports.clock),
         cancel=CancelRun(ports.store, ports.clock, ports.wakeup, ports.notify),
         top_up=TopUpBudget(ports.store, ports.clock, ports.wakeup, ports.notify),
+        push=PushResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.wakeup, ports.notify),
+        publish=PublishResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.notify),
         advance=AdvanceRun(ports.store, ports.compute, ports.trainer, ports.prices, ports.clock, ports.notify),
         guard=GuardBudgets(ports.store, ports.compute, ports.clock),
         sweep=Sweep(ports.store, ports.clock, ports.wakeup),
@@ -123,6 +132,7 @@ def open_ports(settings: Settings) -> Ports:
         prices=prices,
         inputs=_inputs(settings),
         artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
+        hub=HuggingFaceHub(settings.hub_endpoint, settings.hub_secret),
         clock=clock,
         ids=SystemIds(),
         wakeup=CeleryWakeup(settings.redis_url),

@@ -20,7 +20,7 @@ PROMISED = {
     ("POST", "/runs/{run_id}/budget"), ("GET", "/runs/{run_id}/ledger"), ("GET", "/runs/{run_id}/metrics"),
     ("GET", "/runs/{run_id}/logs"), ("GET", "/runs/{run_id}/artifacts"), ("GET", "/runs/{run_id}/artifacts/{path}"),
     ("GET", "/runs/{run_id}/events"), ("POST", "/quotes"), ("GET", "/strategies"), ("GET", "/offers"),
-    ("GET", "/runs/{run_id}/card"),
+    ("GET", "/runs/{run_id}/card"), ("POST", "/runs/{run_id}/push"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/problems/{slug}"),
 }  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_every_answer_has_an_example_that_its_schema_accepts(document: dict[str,
 
 def test_every_body_has_an_example_that_its_schema_accepts(document: dict[str, Any]) -> None:
     bodies = [operation["requestBody"] for _, _, operation in operations(document) if "requestBody" in operation]
-    assert len(bodies) == 3
+    assert len(bodies) == 4
     for body in bodies:
         name = body["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
         schema = document["components"]["schemas"][name]

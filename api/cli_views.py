@@ -107,7 +107,12 @@ def stages_table(stages: Iterable[Json]) -> Table:
 
 def results_table(run: Json) -> Table | None:
     """Held-out loss and exact match before and after the training; None while there is no evaluation."""
-    found = {each["subject"]: each for stage in run["stages"] for each in stage["results"] if "subject" in each}
+    found = {
+        each["subject"]: each
+        for stage in run["stages"]
+        for each in stage["results"]
+        if "subject" in each and "task" not in each
+    }
     if not found:
         return None
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

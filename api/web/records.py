@@ -69,6 +69,7 @@ def evaluation(run: Run) -> Evaluation | None:
         for stage in run.stages
         if stage.kind is StageKind.EVALUATE
         for result in stage.results
+        if "task" not in result
     }
     if not results:
         return None

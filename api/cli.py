@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from api.cli_client import UnreachableError, run_path
+from api.cli_client import inside, run_path
 from api.cli_datasets import datasets, upload
 from api.cli_doctor import installed
 from api.cli_options import JsonOption, RunArgument, UrlOption
+from api.cli_push import push_and_wait
 from api.cli_service import EXIT_REFUSED, err, service, show
 from api.cli_strategies import find, strategies_table, strategy_details
 from api.cli_submit import EXIT_BADLY, quote, run, watch
 from api.cli_views import checks_table, run_details, runs_table
+from api.cli_watch import log_texts
 from orchestrator.settings import Settings
-
-FOLLOW_SECONDS = 0.5
 
 app = typer.Typer(
     name="latticeforge",
@@ -84,17 +83,8 @@ def logs(
 ) -> None:
     """Print what the trainer wrote."""
     with service(url) as client:
-        offset = 0
-        while True:
-            # The status before the log: what an ended run's log holds then is all of it.
-            ended = client.get(run_path(run_id))["status"] == "ended"
-            piece = client.get(run_path(run_id, "/logs"), offset=offset)
-            typer.echo(piece["text"], nl=False)
-            went_on, offset = piece["next_offset"] > offset, piece["next_offset"]
-            if not went_on and (ended or not follow_on):
-                return
-            if not went_on:
-                time.sleep(FOLLOW_SECONDS)
+        for text in log_texts(client, run_id, follow=follow_on):
+            typer.echo(text, nl=False)
 
 
 @app.command()
@@ -137,13 +127,20 @@ def artifacts(
             err.print(Text(f"{len(document['artifacts'])} files in {download}"))
 
 
-def inside(folder: Path, path: str) -> Path:
-    """`path` under `folder`; the service names paths, and none of them may lead out of it."""
-    root = folder.resolve()
-    target = (root / path).resolve()
-    if not target.is_relative_to(root) or target == root:
-        raise UnreachableError(f"the service names a file outside its folder: {path!r}")
-    return target
+@app.command()
+def push(
+    run_id: RunArgument,
+    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository; made if it is missing.")],
+    public: Annotated[bool, typer.Option("--public", help="Make it public; private otherwise.")] = False,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Push a run's result to the Hugging Face Hub, and wait until it is there."""
+    with service(url) as client:
+        document = push_and_wait(client, run_id, repo, public=public, say=lambda line: err.print(Text(line)))
+        show(document, Text(document["published"]["url"] or ""), as_json)
+        if document["published"]["status"] != "done":
+            raise typer.Exit(EXIT_BADLY)
 
 
 @app.command()

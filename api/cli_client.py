@@ -62,6 +62,15 @@ def run_path(run_id: str, part: str = "") -> str:
     return f"/runs/{run_id}{part}"
 
 
+def inside(folder: Path, path: str) -> Path:
+    """`path` under `folder`; the service names paths, and none of them may lead out of it."""
+    root = folder.resolve()
+    target = (root / path).resolve()
+    if not target.is_relative_to(root) or target == root:
+        raise UnreachableError(f"the service names a file outside its folder: {path!r}")
+    return target
+
+
 class Client:
     """Every method raises `UnreachableError` when nobody answers and `RefusedError` for a problem."""
 

@@ -12,6 +12,7 @@ from orchestrator.adapters.axolotl.trainer import CPU_ACCELERATOR, AxolotlTraine
 from orchestrator.adapters.celery.wakeup import CeleryWakeup
 from orchestrator.adapters.db.migrate import migrate as migrate_database
 from orchestrator.adapters.db.store import SqlStore
+from orchestrator.adapters.huggingface.hub import HuggingFaceHub
 from orchestrator.adapters.inputs.folders import FolderInputs
 from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.compute import LocalCompute
@@ -27,6 +28,7 @@ from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute
 from orchestrator.ports.datasets import Datasets
+from orchestrator.ports.hub import Hub
 from orchestrator.ports.ids import Ids
 from orchestrator.ports.inputs import Inputs
 from orchestrator.ports.prices import Prices
@@ -38,6 +40,8 @@ from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
+from orchestrator.services.publish_result import PublishResult
+from orchestrator.services.push_result import PushResult
 from orchestrator.services.quote import QuoteRun
 from orchestrator.services.read import ReadRuns
 from orchestrator.services.read_datasets import ReadDatasets
@@ -62,6 +66,7 @@ class Ports:
     inputs: Inputs
     datasets: Datasets
     artifacts: Artifacts
+    hub: Hub
     clock: Clock
     ids: Ids
     wakeup: Wakeup
@@ -82,6 +87,8 @@ class Application:
     datasets: ReadDatasets
     cancel: CancelRun
     top_up: TopUpBudget
+    push: PushResult
+    publish: PublishResult
     advance: AdvanceRun
     guard: GuardBudgets
     sweep: Sweep
@@ -104,6 +111,8 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         datasets=ReadDatasets(ports.datasets),
         cancel=CancelRun(ports.store, ports.clock, ports.wakeup, ports.notify),
         top_up=TopUpBudget(ports.store, ports.clock, ports.wakeup, ports.notify),
+        push=PushResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.wakeup, ports.notify),
+        publish=PublishResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.notify),
         advance=AdvanceRun(ports.store, ports.compute, ports.trainer, ports.prices, ports.clock, ports.notify),
         guard=GuardBudgets(ports.store, ports.compute, ports.clock),
         sweep=Sweep(ports.store, ports.clock, ports.wakeup),
@@ -133,6 +142,7 @@ def open_ports(settings: Settings) -> Ports:
         inputs=_inputs(settings),
         datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
+        hub=HuggingFaceHub(settings.hub_endpoint, settings.hub_secret),
         clock=clock,
         ids=SystemIds(),
         wakeup=CeleryWakeup(settings.redis_url),

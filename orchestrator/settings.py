@@ -6,7 +6,7 @@ import os
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -27,6 +27,14 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     api_token: SecretStr | None = None
     """When set, every request but the health checks needs `Authorization: Bearer <token>`."""
+
+    hub_token: SecretStr | None = None
+    """What results are pushed to the Hugging Face Hub with; default: `HF_TOKEN`. Unlike that one, which gated models
+    are read with, it is never given to a job."""
+    hf_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("HF_TOKEN", "hf_token"))
+    hub_endpoint: str = Field(
+        default="https://huggingface.co", validation_alias=AliasChoices("HF_ENDPOINT", "hub_endpoint")
+    )
 
     node_python: Path = CHECKOUT / ".trainer" / "bin" / "python"
     """The Python of the trainer's environment."""
@@ -60,6 +68,12 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home.absolute() / 'latticeforge.db'}"
+
+    @property
+    def hub_secret(self) -> str | None:
+        """The token for the hub; an empty one, as an unset variable of a container is, is none."""
+        given = (each.get_secret_value().strip() for each in (self.hub_token, self.hf_token) if each is not None)
+        return next(filter(None, given), None)
 
     @property
     def demo(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from api.schemas.plan import PlanView, WishView, recipe, wish
+from api.schemas.push import PublicationView
 from api.schemas.result import BaselineView, ResultView
 from api.schemas.view import Dollars, FreeJson, Timestamp, View
 from orchestrator.domain.ids import RunId
@@ -130,6 +131,7 @@ class Links(View):
     logs: str
     artifacts: str
     card: str
+    push: str
     ledger: str
     cancel: str
     budget: str
@@ -137,7 +139,7 @@ class Links(View):
     @classmethod
     def of(cls, run_id: RunId) -> Links:
         path = f"/runs/{run_id}"
-        parts = ("events", "metrics", "logs", "artifacts", "card", "ledger", "cancel", "budget")
+        parts = ("events", "metrics", "logs", "artifacts", "card", "push", "ledger", "cancel", "budget")
         return cls(self=path, page=f"/r/{run_id}", **{part: f"{path}/{part}" for part in parts})
 
 
@@ -163,6 +165,7 @@ class RunView(WishView):
         description="What to compare with. Looked up for a single run only: null in lists, for LoRA runs and where "
         "there is none."
     )
+    published: PublicationView | None = Field(description="The newest push of its result; null before the first.")
     links: Links
 
     @classmethod
@@ -186,6 +189,7 @@ class RunView(WishView):
             checkpoint=run.checkpoint,
             result=ResultView.of(reading.result),
             baseline=BaselineView.of(reading.baseline),
+            published=PublicationView.of(run.publication),
             links=Links.of(run.id),
         )
 

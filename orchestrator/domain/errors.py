@@ -76,5 +76,13 @@ class ComputeError(LatticeForgeError):
     """The compute backend answered with an error or could not be understood. Nothing is concluded from it."""
 
 
+class HubError(LatticeForgeError):
+    """The model hub refused something or could not be reached. `temporary`: the same may go well a little later."""
+
+    def __init__(self, message: str, *, temporary: bool) -> None:
+        self.temporary = temporary
+        super().__init__(message)
+
+
 class TrainerUnavailableError(LatticeForgeError):
     """The trainer's environment is missing or broken; says what to run."""

@@ -44,7 +44,7 @@ def _absorb_line(run: Run, stage: Stage, line: Mapping[str, JsonValue]) -> tuple
     elif event == "checkpoint" and isinstance(line.get("path"), str):
         stage = replace(stage, checkpoint=str(line["path"]), failures=0)
         run = replace(run, losses_without_progress=0)
-    elif event == "evaluation":
+    elif event in {"evaluation", "harness"}:
         stage = replace(stage, results=(*stage.results, dict(line)))
     return run, stage
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from orchestrator.adapters.artifacts.joined_log import JoinedLog
 from orchestrator.domain.errors import NotFoundError
-from orchestrator.domain.ids import RunId, parse_run_id
+from orchestrator.domain.ids import RunId, StageId, parse_run_id
 from orchestrator.ports.artifacts import Artifact, LogSlice
 
 PIECE_BYTES = 1 << 20
@@ -53,6 +53,13 @@ class FolderArtifacts:
             if place != PurePosixPath(root) and place.is_relative_to(root):
                 return place.relative_to(root).as_posix()
         return None
+
+    def configs(self, run_id: RunId) -> tuple[tuple[StageId, str], ...]:
+        root = self._root(run_id)
+        found = [(_place(path), path) for path in root.glob("*/attempt-*/config.yaml") if _is_inside(root, path)]
+        placed = sorted((place, path) for place, path in found if place is not None)
+        newest = {place[0]: path for place, path in placed}
+        return tuple((StageId(stage), path.relative_to(root).as_posix()) for stage, path in newest.items())
 
     def log(self, run_id: RunId, offset: int, limit: int) -> LogSlice:
         root = self._root(run_id)
@@ -110,7 +117,7 @@ def _pieces(real: Path, path: str) -> Iterator[bytes]:
             yield piece
 
 
-def _place(log: Path) -> tuple[str, int] | None:
-    """Where a log belongs: stages are named in their order, attempts are numbered."""
-    attempt = _ATTEMPT.fullmatch(log.parent.name)
-    return None if attempt is None else (log.parents[1].name, int(attempt[1]))
+def _place(file: Path) -> tuple[str, int] | None:
+    """Which stage and attempt a file of a job belongs to: stages are named in their order, attempts are numbered."""
+    attempt = _ATTEMPT.fullmatch(file.parent.name)
+    return None if attempt is None else (file.parents[1].name, int(attempt[1]))

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from orchestrator.adapters.artifacts.folder import FolderArtifacts
 from orchestrator.adapters.axolotl.trainer import AxolotlTrainer
+from orchestrator.adapters.huggingface.hub import HuggingFaceHub
 from orchestrator.adapters.inputs.folders import FolderInputs
 from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.prices import LocalPrices
@@ -35,6 +36,7 @@ from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.run import Run
 from orchestrator.domain.shares import Overheads
+from orchestrator.ports.hub import Hub
 from orchestrator.settings import Settings
 
 ROWS = 40
@@ -71,8 +73,14 @@ class Service:
         self.until(run_id, lambda run: run.current_stage is not None and run.current_stage.step > 3)
 
 
-def make_service(home: Path, api_token: str | None = None, host: str = "127.0.0.1", **more: Any) -> Service:
-    """A service whose model and dataset lie in `home`; `local_gpus=0`, so that nothing asks for a driver."""
+NO_HUB = "http://127.0.0.1:9"
+
+
+def make_service(
+    home: Path, api_token: str | None = None, host: str = "127.0.0.1", hub: Hub | None = None, **more: Any
+) -> Service:
+    """A service whose model and dataset lie in `home`; `local_gpus=0`, so that nothing asks for a driver. Without a
+    `hub` it has a token for one that does not answer."""
     model, dataset = make_inputs(home)
     settings = Settings(
         home=home, host=host, local_gpus=0, api_token=None if api_token is None else SecretStr(api_token), **more
@@ -88,6 +96,7 @@ def make_service(home: Path, api_token: str | None = None, host: str = "127.0.0.
         inputs=FolderInputs(str(model), str(dataset), None, (home,), uploads=FolderDatasets(settings.uploads)),
         datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(home / "runs"),
+        hub=hub or HuggingFaceHub(NO_HUB, "hf_nothing"),
         clock=clock,
         ids=SequenceIds(),
         wakeup=MemoryWakeup(),

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app, inside
-from api.cli_client import DEFAULT_URL, UnreachableError, find_url
+from api.cli import app
+from api.cli_client import DEFAULT_URL, UnreachableError, find_url, inside
 from tests.unit.cli.conftest import CommandLine, environment
 
 NOWHERE = "http://127.0.0.1:9"

@@ -159,3 +159,15 @@ def test_a_path_of_the_node_is_told_relative_to_the_run(tmp_path: Path) -> None:
         assert artifacts.relative(RUN, f"{runs}/{RUN}/01-train/output") == "01-train/output"
         for outside in (f"{runs}/{RUN}", f"{runs}/{OTHER}/a", f"{runs}/{RUN}/../{OTHER}/a", "01-train", "", "/etc"):
             assert artifacts.relative(RUN, outside) is None
+
+
+def test_the_newest_configuration_of_each_stage_is_named(tmp_path: Path) -> None:
+    for path in ("03-train/attempt-2/config.yaml", "01-train/attempt-9/config.yaml", "01-train/attempt-10/config.yaml",
+                 "01-train/attempt-x/config.yaml", "02-merge/attempt-1/job.json"):  # fmt: skip
+        put(tmp_path, path, b"")
+    (tmp_path / RUN / "03-train" / "attempt-3").mkdir()
+    (tmp_path / RUN / "03-train" / "attempt-3" / "config.yaml").symlink_to("/etc/passwd")
+    assert FolderArtifacts(tmp_path).configs(RUN) == (
+        ("01-train", "01-train/attempt-10/config.yaml"),
+        ("03-train", "03-train/attempt-2/config.yaml"),
+    )

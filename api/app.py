@@ -10,6 +10,7 @@ from api.limits import LimitBody
 from api.openapi import describe
 from api.routes import (
     artifacts,
+    datasets,
     events,
     health,
     ledger,
@@ -46,6 +47,7 @@ def create_app(application: Application) -> FastAPI:
     app.state.application = application
     for resource in (
         runs,
+        datasets,
         events,
         metrics,
         logs,
@@ -68,7 +70,8 @@ def create_app(application: Application) -> FastAPI:
 
 def _protect(app: FastAPI, application: Application) -> None:
     """The last one added is asked first: who asks, then how much comes with it."""
-    app.add_middleware(LimitBody)
+    upload = application.settings.max_upload_megabytes << 20
+    app.add_middleware(LimitBody, others={("POST", datasets.PATH): upload})
     token = application.settings.api_token
     if token is not None:
         app.add_middleware(RequireBearer, token=token.get_secret_value())

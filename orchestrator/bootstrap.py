@@ -14,6 +14,7 @@ from orchestrator.adapters.db.migrate import migrate as migrate_database
 from orchestrator.adapters.db.store import SqlStore
 from orchestrator.adapters.huggingface.hub import HuggingFaceHub
 from orchestrator.adapters.inputs.folders import FolderInputs
+from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.compute import LocalCompute
 from orchestrator.adapters.local.prices import LocalPrices
 from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
@@ -26,6 +27,7 @@ from orchestrator.domain.shares import Overheads
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute
+from orchestrator.ports.datasets import Datasets
 from orchestrator.ports.hub import Hub
 from orchestrator.ports.ids import Ids
 from orchestrator.ports.inputs import Inputs
@@ -42,10 +44,12 @@ from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
 from orchestrator.services.quote import QuoteRun
 from orchestrator.services.read import ReadRuns
+from orchestrator.services.read_datasets import ReadDatasets
 from orchestrator.services.reap import Reap
 from orchestrator.services.submit_run import SubmitRun
 from orchestrator.services.sweep import Sweep
 from orchestrator.services.top_up_budget import TopUpBudget
+from orchestrator.services.upload_dataset import UploadDataset
 from orchestrator.settings import CHECKOUT, Settings
 
 log = logging.getLogger(__name__)
@@ -60,6 +64,7 @@ class Ports:
     trainer: Trainer
     prices: Prices
     inputs: Inputs
+    datasets: Datasets
     artifacts: Artifacts
     hub: Hub
     clock: Clock
@@ -78,6 +83,8 @@ class Application:
     quote: QuoteRun
     submit: SubmitRun
     read: ReadRuns
+    upload: UploadDataset
+    datasets: ReadDatasets
     cancel: CancelRun
     top_up: TopUpBudget
     push: PushResult
@@ -100,6 +107,8 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         quote=quote,
         submit=SubmitRun(ports.store, quote, ports.clock, ports.ids, ports.wakeup, ports.notify),
         read=ReadRuns(ports.store, ports.artifacts, ports.prices, ports.clock),
+        upload=UploadDataset(ports.datasets, ports.clock),
+        datasets=ReadDatasets(ports.datasets),
         cancel=CancelRun(ports.store, ports.clock, ports.wakeup, ports.notify),
         top_up=TopUpBudget(ports.store, ports.clock, ports.wakeup, ports.notify),
         push=PushResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.wakeup, ports.notify),
@@ -131,6 +140,7 @@ def open_ports(settings: Settings) -> Ports:
         trainer=AxolotlTrainer("cpu" if on_cpu else "cuda"),
         prices=prices,
         inputs=_inputs(settings),
+        datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
         hub=HuggingFaceHub(settings.hub_endpoint, settings.hub_secret),
         clock=clock,
@@ -182,6 +192,8 @@ def _inputs(settings: Settings) -> FolderInputs:
         settings.default_dataset or str(data / "train.jsonl"),
         None if settings.default_dataset else str(data / "heldout.jsonl"),
         settings.roots,
+        settings.default_preferences or (None if settings.default_dataset else str(data / "preferences.jsonl")),
+        FolderDatasets(settings.uploads),
     )
 
 

@@ -40,10 +40,14 @@ class Settings(BaseSettings):
     """The Python of the trainer's environment."""
     default_model: str | None = None
     default_dataset: str | None = None
+    default_preferences: str | None = None
     """What a run uses that names none; default: the demonstration's under `home`/demo."""
     input_roots: str = ""
     """Folders that models and datasets may be read from, separated by `:`; default: the checkout, `home` and the
     user's home directory."""
+
+    max_upload_megabytes: int = Field(default=1024, ge=1)
+    """The largest dataset that may be uploaded, in MiB."""
 
     local_dollars_per_device_hour: Decimal = Field(default=Decimal("4.00"), gt=0)
     """What this machine is priced at: the study book's H200 rate, so that the money is exercised."""
@@ -75,6 +79,11 @@ class Settings(BaseSettings):
     def demo(self) -> Path:
         """The demonstration's folder: model/ and dataset/."""
         return self.home.absolute() / "demo"
+
+    @property
+    def uploads(self) -> Path:
+        """Where uploaded datasets are kept."""
+        return self.home.absolute() / "datasets"
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.schemas.view import FreeJson
+from orchestrator.domain.formats import KNOWN_FORMATS
 from orchestrator.domain.strategies import STRATEGIES
 from orchestrator.domain.techniques import TECHNIQUES
 from orchestrator.services.draft import DEFAULT_SEED, MAX_GPUS, MAX_HOURS, MAX_NAME, RunDraft
@@ -70,11 +71,17 @@ class RunDraftBody(BaseModel):
         "are translated, what the service decides is set aside with a note, an unknown key is refused.",
     )
     model: str | None = Field(None, description="A folder or a hub id; default: the demonstration's model.")
-    dataset: str | None = Field(None, description="A JSONL file or a hub id; default: the demonstration's dataset.")
+    dataset: str | None = Field(
+        None,
+        description="A JSONL or Parquet file, an uploaded dataset's id, or a hub id with its format if that is not "
+        f"alpaca, `owner/name:messages`; default: the demonstration's dataset. Formats: {KNOWN_FORMATS}.",
+    )
     preferences: str | None = Field(
         None, description="Preference pairs for a strategy that trains on them after another dataset (`split`)."
     )
-    heldout: str | None = Field(None, description="A JSONL file to evaluate on; default: rows split from the dataset.")
+    heldout: str | None = Field(
+        None, description="A file or an uploaded dataset to evaluate on; default: rows split from the dataset."
+    )
     max_hours: Annotated[Any, WithJsonSchema({"type": ["number", "null"], "exclusiveMinimum": 0})] = Field(
         None, description=f"The most machine time, in hours, at most {MAX_HOURS}."
     )
@@ -83,6 +90,11 @@ class RunDraftBody(BaseModel):
     )
     overrides: FreeJson = Field(
         default_factory=dict, description="The trainer's own keys; they replace the strategy's values."
+    )
+    training_overrides: FreeJson = Field(
+        default_factory=dict,
+        description="Overrides for single trainings of the run by their number, after those for all: "
+        '`{"2": {"learning_rate": 1e-5}}`.',
     )
     merged: bool = Field(False, description="Whether the adapter is merged into a whole model at the end.")
     harness: Annotated[Any, WithJsonSchema(_HARNESS)] = Field(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from api.schemas.datasets import UploadedDatasetList, UploadedDatasetView
 from api.schemas.files import ArtifactList, ArtifactView, LogView
 from api.schemas.health import CheckView, LivenessView, ReadinessView
 from api.schemas.journal import EventView, MetricSeries, MetricView
@@ -19,7 +20,7 @@ from api.schemas.view import View
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Allowances, bill
 from orchestrator.domain.funding import plan_request, plan_stages
-from orchestrator.domain.ids import RunId, StageId, lease_id
+from orchestrator.domain.ids import RunId, StageId, dataset_id, lease_id
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import RunStatus
@@ -31,9 +32,11 @@ from orchestrator.domain.shares import Overheads
 from orchestrator.domain.stages import StageStatus
 from orchestrator.domain.strategies import Wishes, expand, find_strategy
 from orchestrator.ports.artifacts import Artifact, LogSlice
+from orchestrator.ports.datasets import UploadedDataset
 from orchestrator.services.quote import Quote
 from orchestrator.services.read import ReadingPage, RunReading
 
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _RUN_ID = RunId("run_3f9c1a7be204")
 _STARTED = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 _NOW = _STARTED + timedelta(minutes=10)
@@ -124,6 +127,19 @@ EVENT_TEXT = f"id: {_STEP.seq}\nevent: metric\ndata: {EventView.of(_STEP).model_
 LOG = LogView.of(LogSlice("step 1200: loss 1.342\n", 90_133))
 NOT_READY = ReadinessView(ready=False, checks=[CheckView(name="worker", ok=False, detail="no sign of life yet")])
 
+_UPLOADED = UploadedDatasetView.of(
+    UploadedDataset(
+        id=dataset_id(_SHA256),
+        name="support answers",
+        format="chat_pairs",
+        rows=12_000,
+        bytes=18_350_221,
+        sha256=_SHA256,
+        media_type="application/x-ndjson",
+        uploaded_at=_STARTED,
+    )
+)
+
 EXAMPLES: Mapping[str, View] = {
     type(example).__name__: example
     for example in (
@@ -138,6 +154,8 @@ EXAMPLES: Mapping[str, View] = {
         ArtifactList(
             artifacts=[ArtifactView.of(_RUN_ID, Artifact("01-train/output/adapter_config.json", 812, True))], bytes=812
         ),
+        _UPLOADED,
+        UploadedDatasetList(datasets=[_UPLOADED], bytes=_UPLOADED.bytes),
         LivenessView(status="alive"),
         ReadinessView(ready=True, checks=[CheckView(name="database", ok=True, detail="answers")]),
         ProblemTypeView(

@@ -114,6 +114,7 @@ class DatasetView(View):
     train_rows: int | None
     heldout_rows: int
     heldout_source: str | None
+    heldout_format: str | None = Field(description="null when it is the dataset's own.")
 
     @classmethod
     def of(cls, dataset: DatasetRef) -> DatasetView:
@@ -124,6 +125,7 @@ class DatasetView(View):
             train_rows=dataset.train_rows,
             heldout_rows=dataset.heldout_rows,
             heldout_source=dataset.heldout_source,
+            heldout_format=dataset.heldout_format,
         )
 
 
@@ -134,10 +136,19 @@ class StageWishView(View):
     title: str
     techniques: list[str]
     recipe: FreeJson = Field(description="A training's complete settings in the trainer's keys, overrides applied.")
+    cycle: int = Field(description="Which of ReLoRA's `cycles` it belongs to, from 1.")
+    cycles: int
 
     @classmethod
     def of(cls, stage: StageSpec) -> StageWishView:
-        return cls(kind=stage.kind, title=stage.title, techniques=list(stage.techniques), recipe=recipe(stage.recipe))
+        return cls(
+            kind=stage.kind,
+            title=stage.title,
+            techniques=list(stage.techniques),
+            recipe=recipe(stage.recipe),
+            cycle=stage.cycle,
+            cycles=stage.cycles,
+        )
 
 
 class HarnessView(View):

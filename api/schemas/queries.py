@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.services.upload_dataset import MAX_DATASET_NAME
 
 MOST_SEQ = 2**53 - 1
 MOST_LOG_BYTES = 1024 * 1024
@@ -23,6 +24,10 @@ class RunsQuery(QueryParameters):
     limit: int = Field(50, ge=1, le=200, description="Runs on a page.")
     status: RunStatus | None = Field(None, description="Only runs of this status.")
     strategy: str | None = Field(None, description="Only runs of this strategy; its name, letter or alias.")
+
+
+class UploadQuery(QueryParameters):
+    name: str = Field("", max_length=MAX_DATASET_NAME, description="Shown in lists; anything.", examples=["support"])
 
 
 class MetricsQuery(QueryParameters):

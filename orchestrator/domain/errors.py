@@ -52,6 +52,10 @@ class UnaffordableError(LatticeForgeError):
         super().__init__(message)
 
 
+class StorageError(LatticeForgeError):
+    """The disk does not take what was sent, most often because it is full. Nothing of it was kept."""
+
+
 class ConflictError(LatticeForgeError):
     """The thing is in a state that does not allow what was asked."""
 

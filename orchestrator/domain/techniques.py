@@ -203,3 +203,22 @@ def time_factor(keys: Sequence[str]) -> float:
     for key in keys:
         factor *= TECHNIQUES[key].cost.time
     return factor
+
+
+def techniques_in(settings: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """The techniques that a configuration in the trainer's keys uses, its method first."""
+    adapter = settings.get("adapter")
+    quantised = adapter == "qlora" or (bool(adapter) and settings.get("load_in_4bit") is True)
+    projected = str(settings.get("optimizer") or "").startswith("galore_")
+    used = {
+        "lora": bool(adapter) and not quantised,
+        "qlora": quantised,
+        "full": not adapter and not projected,
+        "galore": projected,
+        "dora": settings.get("peft_use_dora") is True,
+        "neftune": bool(settings.get("neftune_noise_alpha")),
+        "lora_plus": bool(settings.get("loraplus_lr_ratio")),
+        "rslora": settings.get("peft_use_rslora") is True,
+        "orpo": settings.get("rl") == "orpo",
+    }
+    return tuple(key for key, is_used in used.items() if is_used)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import TypeVar
 
 from orchestrator.domain.errors import FieldProblem, InvalidInputError
@@ -13,17 +14,19 @@ from orchestrator.domain.money import SECONDS_PER_HOUR, Money, parse_dollars
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import RunSpec
 from orchestrator.domain.stages import StageKind, StageSpec
-from orchestrator.domain.strategies import CUSTOM, DEFAULTS, Wishes, check_techniques, expand, find_strategy
-from orchestrator.domain.techniques import TECHNIQUES
+from orchestrator.domain.strategies import CUSTOM, Wishes, check_techniques, expand, find_strategy
+from orchestrator.domain.techniques import techniques_in
 from orchestrator.ports.inputs import Inputs, ModelFacts
-from orchestrator.ports.trainer import Adoption, Trainer
+from orchestrator.ports.trainer import AdoptedDataset, Adoption, Trainer
 from orchestrator.services.harness import parse_harness
+from orchestrator.services.overrides import meant_for, own_overrides
 from orchestrator.services.rows import choose_rows
 
 MAX_HOURS = 24 * 30
 MAX_GPUS = 4
 MAX_NAME = 120
 DEFAULT_SEED = 42
+FILE_SUFFIXES = frozenset({".json", ".jsonl", ".parquet"})
 
 T = TypeVar("T")
 
@@ -34,7 +37,8 @@ class RunDraft:
 
     `techniques`, or a `recipe` (an Axolotl configuration, as text or as a mapping), are for strategy `custom`, which
     may then be left out. `preferences` are pairs for a strategy that trains on them after another dataset; `merged`
-    asks for the merged model; `harness` names tasks of lm-evaluation-harness.
+    asks for the merged model; `harness` names tasks of lm-evaluation-harness. `training_overrides` are overrides for
+    single trainings by their number, from "1": they come after `overrides`, which concern all of them.
     """
 
     strategy: object
@@ -49,6 +53,7 @@ class RunDraft:
     parameters: Mapping[str, JsonValue] = field(default_factory=dict)
     recipe: object = None
     overrides: Mapping[str, JsonValue] = field(default_factory=dict)
+    training_overrides: Mapping[str, JsonValue] = field(default_factory=dict)
     merged: bool = False
     harness: Mapping[str, JsonValue] | None = None
     seed: object = None
@@ -77,9 +82,10 @@ class SpecifyRun:
         name = _gather(problems, lambda: _name(draft.name))
         harness = _gather(problems, lambda: parse_harness(draft.harness, self._inputs))
         model = _gather(problems, lambda: self._inputs.model(draft.model))
-        stages = _gather(problems, lambda: expand(strategy, _wishes(draft, adopted))) or ()
+        understood = adopted is not None or draft.recipe is None
+        stages = (_gather(problems, lambda: expand(strategy, _wishes(draft, adopted))) or ()) if understood else ()
         rows = _gather(problems, lambda: choose_rows(self._inputs, draft, strategy, stages)) if stages else None
-        stages, notes = self._resolved(stages, draft.overrides, model, problems)
+        stages, notes = self._resolved(stages, draft, model, problems)
         if problems or cap is None or model is None or rows is None:
             raise InvalidInputError(problems)
         spec = RunSpec(
@@ -104,27 +110,37 @@ class SpecifyRun:
         """A recipe of the user's own, read and understood."""
         if draft.recipe is None:
             return None
-        adopted = self._trainer.adopt(draft.recipe)
-        problems.extend(adopted.problems)
-        return None if adopted.problems else adopted
+        adopted = _gather(problems, lambda: self._trainer.adopt(self._parsed(draft.recipe)))
+        if adopted is not None:
+            problems.extend(adopted.problems)
+        return None if adopted is None or adopted.problems else adopted
+
+    def _parsed(self, recipe: object) -> Mapping[str, JsonValue]:
+        if isinstance(recipe, str):
+            return self._trainer.parse(recipe)
+        if not isinstance(recipe, Mapping):
+            raise InvalidInputError.of("recipe", "must be an Axolotl configuration: YAML text, or an object")
+        return recipe
 
     def _resolved(
         self,
         stages: tuple[StageSpec, ...],
-        overrides: Mapping[str, JsonValue],
+        draft: RunDraft,
         model: ModelFacts | None,
         problems: list[FieldProblem],
     ) -> tuple[tuple[StageSpec, ...], tuple[str, ...]]:
         """Every training with the overrides applied, in the trainer's own keys, and what is to be said about them."""
+        own = own_overrides(draft.training_overrides, stages, problems)
         resolved: list[StageSpec] = []
         notes: dict[str, None] = {}
         found: dict[FieldProblem, None] = {}
-        for stage in stages:
+        for index, stage in enumerate(stages):
             if stage.kind is not StageKind.TRAIN:
                 resolved.append(stage)
                 continue
-            answer = self._trainer.resolve(_fitted(stage.recipe, model), _meant_for(stage, stages, overrides))
-            found.update(dict.fromkeys(answer.problems))
+            chosen = {**meant_for(stage, stages, draft.overrides), **own[index].settings}
+            answer = self._trainer.resolve(_fitted(stage.recipe, model), chosen)
+            found.update(dict.fromkeys(own[index].as_written(problem) for problem in answer.problems))
             notes.update(dict.fromkeys(answer.notes))
             recipe = _portion(stage, answer.recipe)
             resolved.append(replace(stage, recipe=recipe))
@@ -139,7 +155,7 @@ class SpecifyRun:
 def _wishes(draft: RunDraft, adopted: Adoption | None) -> Wishes:
     techniques = () if draft.techniques is None else check_techniques(draft.techniques)
     if adopted is not None:
-        return Wishes(draft.parameters, adopted.techniques, {**DEFAULTS, **adopted.settings}, draft.merged)
+        return Wishes(draft.parameters, techniques_in(adopted.settings), adopted.settings, draft.merged)
     return Wishes(draft.parameters, techniques, None, draft.merged)
 
 
@@ -150,28 +166,17 @@ def _completed(draft: RunDraft, adopted: Adoption | None) -> RunDraft:
     return replace(
         draft,
         model=draft.model or adopted.model,
-        dataset=draft.dataset or adopted.dataset,
+        dataset=draft.dataset or _named(adopted.dataset),
         seed=adopted.seed if draft.seed is None else draft.seed,
     )
 
 
-def _meant_for(
-    stage: StageSpec, stages: tuple[StageSpec, ...], overrides: Mapping[str, JsonValue]
-) -> dict[str, JsonValue]:
-    """Those overrides that concern this training: a key that only one technique of the run knows goes to the trainings
-    that use it, every other to all of them."""
-    owned = {key: technique for each in stages for technique in each.techniques for key in _keys_of(technique)}
-    return {
-        key: value for key, value in overrides.items()
-        if owned.get(key, stage.techniques[0]) in stage.techniques
-    }  # fmt: skip
-
-
-def _keys_of(technique: str) -> set[str]:
-    record = TECHNIQUES[technique]
-    return {*record.settings, *record.book, *(parameter.key.partition(".")[0] for parameter in record.parameters)} - {
-        ""
-    }
+def _named(rows: AdoptedDataset | None) -> str | None:
+    """A recipe's dataset as a draft would name it: a file by its path, a hub's by its id and format."""
+    if rows is None:
+        return None
+    is_file = PurePath(rows.source).suffix in FILE_SUFFIXES or rows.source.startswith(("/", "."))
+    return rows.source if is_file else f"{rows.source}:{rows.format}"
 
 
 def _portion(stage: StageSpec, recipe: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

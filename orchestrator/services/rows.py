@@ -56,7 +56,8 @@ def choose_rows(inputs: Inputs, wish: RowWish, strategy: Strategy, stages: Seque
         raise InvalidInputError.of("preferences", f"is missing: {first}, and then on {PAIRS_IN_WORDS}")
     pairs = inputs.dataset(wish.preferences, None, field="preferences", pairs=True)
     # Held-out rows are the first dataset's: every pair may be trained on.
-    return Rows(dataset, replace(_with_pairs(pairs, "preferences", strategy), heldout_rows=0), notes)
+    pairs = _with_pairs(pairs, "preferences", strategy)
+    return Rows(dataset, replace(pairs, heldout_rows=0, heldout_source=None, heldout_format=None), notes)
 
 
 def _with_pairs(rows: DatasetRef, field: str, strategy: Strategy) -> DatasetRef:

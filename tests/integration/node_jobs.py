@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -43,12 +44,17 @@ class NodeJob:
     process: subprocess.Popen[bytes] | None = None
     deadlines: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def lease_id(self) -> str:
+        """Of this folder alone: other test runs on the machine have jobs of the same folder name."""
+        return f"lf-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]}"
+
     def start(self) -> NodeJob:
         """Start the supervisor, detached as in production."""
         command = [str(TRAINER_PYTHON), "-m", "workers.node.supervisor", str(self.folder)]
         environment = {
             **os.environ,
-            "LATTICEFORGE_LEASE_ID": self.folder.name,
+            "LATTICEFORGE_LEASE_ID": self.lease_id,
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
         }
@@ -96,7 +102,7 @@ class NodeJob:
 
     def left_running(self) -> list[int]:
         """Pids that carry this job's mark in their environment, the supervisor's own included, zombies not."""
-        mark = f"LATTICEFORGE_LEASE_ID={self.folder.name}\0".encode()
+        mark = f"LATTICEFORGE_LEASE_ID={self.lease_id}\0".encode()
         return [pid for pid in _pids() if mark in _environment(pid)]
 
 
@@ -165,6 +171,15 @@ def write_rows(path: Path, count: int = 64) -> Path:
     )
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def run_trainer_script(*arguments: str) -> str:
+    """Run the trainer's Python to its end, offline, with the project on its path; returns what it printed."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    command = [str(TRAINER_PYTHON), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def _pids() -> Iterator[int]:

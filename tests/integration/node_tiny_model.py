@@ -52,12 +52,13 @@ def make(folder: Path) -> None:
 
 
 def make_adapter(folder: Path) -> None:
-    """Write a LoRA adapter that changes the model of `folder` to `folder/adapter`."""
+    """Write a LoRA adapter that changes the model of `folder` to `folder/adapter`, and what it makes to `merged`."""
     from peft import LoraConfig, get_peft_model
 
     model = LlamaForCausalLM.from_pretrained(folder)
     adapted = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False))
     adapted.save_pretrained(folder / "adapter")
+    adapted.merge_and_unload().save_pretrained(folder / "merged")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from node_jobs import ROOT, TRAINER_PYTHON, NodeJob, make_job, write_rows
+from node_jobs import TRAINER_PYTHON, NodeJob, make_job, run_trainer_script, write_rows
 
 pytestmark = [
     pytest.mark.trainer,
@@ -20,25 +18,20 @@ pytestmark = [
 ]
 
 
-def run_script(name: str, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [str(TRAINER_PYTHON), str(Path(__file__).with_name(name)), *arguments]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr[-3000:]
-    return finished.stdout
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("node-model")
-    run_script("node_tiny_model.py", str(folder), "--adapter")
+    run_trainer_script(str(Path(__file__).with_name("node_tiny_model.py")), str(folder), "--adapter")
     return folder
 
 
-def evaluation_job(tmp_path: Path, model: Path, adapter: Path | None, **changes: Any) -> NodeJob:
+def evaluation_job(
+    tmp_path: Path, model: Path, adapter: Path | None, tuned_base: Path | None = None, **changes: Any
+) -> NodeJob:
     evaluate = {
         "base_model": str(model),
         "tuned_dir": None if adapter is None else str(adapter),
+        "tuned_base": None if tuned_base is None else str(tuned_base),
         "max_new_tokens": 8,
         "batch_size": 3,
         "sequence_len": 128,
@@ -58,6 +51,23 @@ def test_base_and_adapter_are_measured_on_the_same_rows(tmp_path: Path, model: P
     assert base["heldout_loss"] == pytest.approx(6.2, abs=0.3)  # a random model over 512 tokens: ln 512 = 6.24
     assert abs(base["heldout_loss"] - adapter["heldout_loss"]) > 1e-4
     assert base["exact_match"] == 0.0
+
+
+def test_a_whole_model_is_measured_like_the_adapter_that_made_it_and_an_adapter_on_its_own_base(
+    tmp_path: Path, model: Path
+) -> None:
+    def losses(name: str, tuned: Path, tuned_base: Path | None = None) -> tuple[float, float]:
+        (tmp_path / name).mkdir()
+        job = evaluation_job(tmp_path / name, model, tuned, tuned_base).start()
+        assert job.finish()["cause"] == "completed"
+        base, after = job.events("evaluation")
+        return base["heldout_loss"], after["heldout_loss"]
+
+    base, adapted = losses("adapter", model / "adapter")
+    assert losses("merged", model / "merged") == pytest.approx((base, adapted), abs=1e-5)
+    again, twice = losses("twice", model / "adapter", tuned_base=model / "merged")
+    assert again == pytest.approx(base, abs=1e-6)
+    assert abs(twice - adapted) > 1e-4
 
 
 def test_an_evaluation_past_its_soft_deadline_reports_what_it_has(tmp_path: Path, model: Path) -> None:
@@ -104,7 +114,11 @@ def test_rows_become_the_ids_and_labels_that_axolotl_trains_on(tmp_path: Path, m
         "completion": [{"text": "The sum of 1 and 2 is 3."}, {"text": "Write a response. " * 60}],
     }
     (tmp_path / "rows.json").write_text(json.dumps(rows))
-    pairs = json.loads(run_script("node_axolotl_ids.py", str(model), str(tmp_path / "rows.json")))
+    pairs = json.loads(
+        run_trainer_script(
+            str(Path(__file__).with_name("node_axolotl_ids.py")), str(model), str(tmp_path / "rows.json")
+        )
+    )
     for row_format in rows:
         theirs, ours = pairs[row_format]["axolotl"], pairs[row_format]["node"]
         assert len(theirs) >= 2

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,19 +14,13 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from node_jobs import LORA, ROOT, STRATEGY_A, TRAINER_PYTHON, NodeJob, make_job, write_config, write_rows
+from node_jobs import LORA, STRATEGY_A, TRAINER_PYTHON, NodeJob, make_job, run_trainer_script, write_config, write_rows
 
 pytestmark = [
     pytest.mark.trainer,
     pytest.mark.skipif(not TRAINER_PYTHON.exists(), reason="no trainer environment"),
 ]
 ENDLESS = 100_000
-
-
-def run_trainer_script(*arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    command = [str(TRAINER_PYTHON), *arguments]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture(scope="session")

@@ -31,11 +31,7 @@ def write_marker(checkpoint: Path, facts: Mapping[str, object]) -> None:
 
 def read_marker(checkpoint: Path) -> dict[str, Any]:
     """The facts written with the marker; empty when there is none that can be read."""
-    try:
-        facts = json.loads((checkpoint / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
+    return read_object(checkpoint / MARKER)
 
 
 def prune(output_dir: Path, keep: int) -> None:
@@ -57,6 +53,15 @@ def forget(output_dir: Path) -> None:
     """Make every present checkpoint incomplete: a fresh start must not end with an older attempt's result."""
     for path in _checkpoints(output_dir):
         (path / MARKER).unlink(missing_ok=True)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty when there is none that can be read."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def write_atomically(path: Path, document: Mapping[str, object]) -> None:

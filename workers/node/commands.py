@@ -19,6 +19,11 @@ def prepare(job: Job) -> list[str]:
     return [sys.executable, "-m", "workers.node.prepare", str(job.job_dir)]
 
 
+def merge(job: Job) -> list[str]:
+    """Merge the adapter into its base."""
+    return [sys.executable, "-m", "workers.node.merge", str(job.job_dir)]
+
+
 def evaluate(job: Job) -> list[str]:
     """Evaluate the base model and the adapter."""
     return [sys.executable, "-m", "workers.node.evaluate", str(job.job_dir)]

@@ -21,6 +21,9 @@ from workers.node.orders import Orders
 from workers.node.sizing import Pace, Room, reviewed_next, sized_steps
 from workers.node.token_count import TokenCount
 
+OBJECTIVE = ("rewards/", "logps/", "logits/", "log_odds_", "nll_loss")
+"""What the names of a preference trainer's own logs begin with (TRL's `ORPOTrainer.get_batch_loss_metrics`)."""
+
 
 class Stop(IntEnum):
     """Why to stop; ranks agree on the greatest."""
@@ -132,6 +135,7 @@ class DeadlineCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
             tokens=tokens,
             tokens_per_second=rate,
             elapsed_seconds=now - self._begun_at,
+            **_objective(logs),
         )
         self._logged_at, self._logged_tokens = now, tokens
         self._event_mark = self._clock.monotonic()
@@ -235,6 +239,12 @@ class DeadlineCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
     def _write(self, event: str, **fields: object) -> None:
         if self._writes:
             self._journal.write(event, **fields)
+
+
+def _objective(logs: Mapping[str, Any]) -> dict[str, object]:
+    """`extra`: what a preference trainer tells of its objective besides the loss, as numbers; nothing for others."""
+    told = {name: float(value) for name, value in logs.items() if name.startswith(OBJECTIVE)}
+    return {"extra": told} if told else {}
 
 
 def _save_every(args: Any) -> int | None:

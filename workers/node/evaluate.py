@@ -1,4 +1,4 @@
-"""Held-out loss and exact match of the base model and of the base with its adapter, on the same rows in the same order.
+"""Held-out loss and exact match of the base and the tuned model, on the same rows in the same order; then the harness.
 
 Imports no Axolotl: an evaluation should not pay for a trainer's start.
 Run as `python -m workers.node.evaluate JOB_DIR`.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workers.node import commands, processes, stop_signal
 from workers.node.clock import SYSTEM_CLOCK, Clock
-from workers.node.job import METRICS_FILE, Job, read_job
+from workers.node.harness_tasks import HarnessError, local_tasks
+from workers.node.job import METRICS_FILE, EvaluateTask, Job, read_job
 from workers.node.journal import Journal
 from workers.node.orders import Orders
+from workers.node.pairs import heldout_form
 from workers.node.prepare import HELDOUT_FILE
 from workers.node.score import Score
 
@@ -41,13 +43,17 @@ class StopWatch:
 
 
 def evaluate(job: Job, journal: Journal, clock: Clock) -> None:
-    """Evaluate batch by batch, each with every subject in turn: whenever it must stop, both have seen the same rows."""
+    """Evaluate batch by batch, each with every subject in turn: whenever it must stop, both have seen the same rows.
+
+    Raises HarnessError, before anything is loaded, for a harness task that cannot be run.
+    """
+    assert job.evaluate is not None
+    local = _local_tasks(job.evaluate)
     from workers.node.subjects import load_subjects
 
-    assert job.evaluate is not None
     watch = StopWatch(Orders(job, clock))
     subjects = load_subjects(job.evaluate)
-    rows, of_rows = subjects.rows(job.data_dir / HELDOUT_FILE, job.dataset.format)
+    rows, of_rows = subjects.rows(job.data_dir / HELDOUT_FILE, heldout_form(job.dataset))
     scores = {name: Score() for name in subjects.names}
     reason = watch.reason()
     for batch in _batches(rows, job.evaluate.batch_size):
@@ -57,7 +63,14 @@ def evaluate(job: Job, journal: Journal, clock: Clock) -> None:
             break
         for name, outcome in outcomes.items():
             scores[name] += outcome
+    _report(scores, of_rows, journal)
     done = min(score.rows for score in scores.values())
+    finished = done == len(rows) and _harnessed(job.evaluate, local, subjects, watch, journal, clock)
+    end = "completed" if finished else watch.reason()
+    journal.write("end", reason=end, step=done, max_steps=of_rows, intended_steps=of_rows)
+
+
+def _report(scores: Mapping[str, Score], of_rows: int, journal: Journal) -> None:
     for name, score in scores.items():
         journal.write(
             "evaluation",
@@ -68,9 +81,34 @@ def evaluate(job: Job, journal: Journal, clock: Clock) -> None:
             exact_match=score.exact_match,
             seconds=score.seconds,
         )
-    finished = done == len(rows)
-    end = "completed" if finished else reason
-    journal.write("end", reason=end, step=done, max_steps=of_rows, intended_steps=of_rows)
+
+
+def _harnessed(
+    task: EvaluateTask,
+    local: Mapping[str, dict[str, Any]],
+    subjects: Subjects,
+    watch: StopWatch,
+    journal: Journal,
+    clock: Clock,
+) -> bool:
+    """Run the harness, if there is one to run; False when it had to stop."""
+    if task.harness is None:
+        return True
+    from workers.node.harness import run_harness  # takes seconds to import, which most evaluations need not pay
+
+    return run_harness(task.harness, local, subjects, journal, clock, should_stop=lambda: watch.reason() is not None)
+
+
+def _local_tasks(task: EvaluateTask) -> dict[str, dict[str, Any]]:
+    if task.harness is None or task.harness.include_path is None:
+        return {}
+    return local_tasks(task.harness.include_path, task.harness.tasks)
+
+
+def _sources(task: EvaluateTask) -> list[str]:
+    """All that this evaluation reads by name: the harness's built-in tasks read their rows from the hub."""
+    remote = ["built-in tasks"] if task.harness is not None and task.harness.include_path is None else []
+    return [*filter(None, (task.base_model, task.tuned_dir, task.tuned_base)), *remote]
 
 
 def _scored(subjects: Subjects, batch: Sequence[Row], watch: StopWatch, clock: Clock) -> dict[str, Score] | None:
@@ -97,8 +135,11 @@ def main(arguments: Sequence[str]) -> None:
     processes.die_with_parent()
     job = read_job(Path(arguments[0]))
     assert job.evaluate is not None
-    commands.offline_when_local(job.evaluate.base_model, *filter(None, [job.evaluate.tuned_dir]))
-    evaluate(job, Journal(job.job_dir / METRICS_FILE, SYSTEM_CLOCK), SYSTEM_CLOCK)
+    commands.offline_when_local(*_sources(job.evaluate))
+    try:
+        evaluate(job, Journal(job.job_dir / METRICS_FILE, SYSTEM_CLOCK), SYSTEM_CLOCK)
+    except HarnessError as error:
+        sys.exit(str(error))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # as in train: no paid seconds for taking an interpreter apart

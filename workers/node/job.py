@@ -6,17 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 JOB_FILE = "job.json"
 CONFIG_FILE = "config.yaml"
 CONTROL_FILE = "control.json"
 METRICS_FILE = "metrics.jsonl"
 LOG_FILE = "log.txt"
+MERGED_FOLDER = "merged"
+"""Where a merge leaves its model, inside `output_dir`."""
 CONTRACT_VERSION = 2
 
-Kind = Literal["train", "evaluate"]
-Format = Literal["alpaca", "messages", "completion"]
+Kind = Literal["train", "merge", "evaluate"]
+Format = Literal["alpaca", "messages", "completion", "alpaca_pairs", "chat_pairs"]
 Launcher = Literal["python", "torchrun"]
 
 
@@ -26,12 +28,14 @@ class JobError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DatasetTask:
-    """Where the rows come from. `source` is an absolute path to JSON lines or the id of a dataset on the hub."""
+    """Where the rows come from. `source` is an absolute path to JSON lines or Parquet, or the id of a dataset on the
+    hub. `heldout_format` is that of the rows in `heldout_source`, None when it is `format`."""
 
     source: str
     format: Format
     heldout_rows: int
     heldout_source: str | None
+    heldout_format: Format | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +50,39 @@ class TrainTask:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeTask:
+    """What to merge: the PEFT adapter in the folder `adapter_dir` into `base_model`, a folder or a hub id."""
+
+    base_model: str
+    adapter_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessTask:
+    """lm-evaluation-harness tasks by name. `include_path` is a folder with their YAML; None means the built-in ones.
+
+    `limit` is the number of rows of each task; None for all.
+    """
+
+    tasks: tuple[str, ...]
+    include_path: Path | None
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluateTask:
-    """What to evaluate. `tuned_dir` is a PEFT adapter or a whole model's folder; None evaluates the base only."""
+    """What to evaluate. `tuned_dir` is a PEFT adapter or a whole model's folder; None evaluates the base only.
+
+    `tuned_base` is the model that the adapter sits on; None when that is `base_model` itself.
+    """
 
     base_model: str
     tuned_dir: str | None
+    tuned_base: str | None
     max_new_tokens: int
     batch_size: int
     sequence_len: int
+    harness: HarnessTask | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +100,7 @@ class Job:
     seed: int
     dataset: DatasetTask
     train: TrainTask | None
+    merge: MergeTask | None
     evaluate: EvaluateTask | None
 
 
@@ -91,7 +121,7 @@ def read_job(job_dir: Path) -> Job:
 def _job(document: Mapping[str, Any]) -> Job:
     if document["version"] != CONTRACT_VERSION:
         raise ValueError(f"version {document['version']!r} is not {CONTRACT_VERSION}")
-    kind = _one_of("kind", document["kind"], ("train", "evaluate"))
+    kind = _one_of("kind", document["kind"], ("train", "merge", "evaluate"))
     return Job(
         stage_id=str(document["stage_id"]),
         kind=cast(Kind, kind),
@@ -104,17 +134,24 @@ def _job(document: Mapping[str, Any]) -> Job:
         seed=int(document["seed"]),
         dataset=_dataset(document["dataset"]),
         train=_train(document["train"]) if kind == "train" else None,
+        merge=_merge(document["merge"]) if kind == "merge" else None,
         evaluate=_evaluate(document["evaluate"]) if kind == "evaluate" else None,
     )
 
 
 def _dataset(section: Mapping[str, Any]) -> DatasetTask:
+    source, heldout_format = str(section["source"]), section.get("heldout_format")
     return DatasetTask(
-        source=str(section["source"]),
-        format=cast(Format, _one_of("dataset.format", section["format"], ("alpaca", "messages", "completion"))),
+        source=source,
+        format=_format("dataset.format", section["format"]),
         heldout_rows=int(section["heldout_rows"]),
         heldout_source=section.get("heldout_source"),
+        heldout_format=None if heldout_format is None else _format("dataset.heldout_format", heldout_format),
     )
+
+
+def _format(field: str, value: object) -> Format:
+    return cast(Format, _one_of(field, value, get_args(Format)))
 
 
 def _train(section: Mapping[str, Any]) -> TrainTask:
@@ -130,13 +167,31 @@ def _train(section: Mapping[str, Any]) -> TrainTask:
     )
 
 
+def _merge(section: Mapping[str, Any]) -> MergeTask:
+    return MergeTask(base_model=str(section["base_model"]), adapter_dir=Path(section["adapter_dir"]))
+
+
 def _evaluate(section: Mapping[str, Any]) -> EvaluateTask:
+    harness = section.get("harness")
     return EvaluateTask(
         base_model=str(section["base_model"]),
         tuned_dir=section.get("tuned_dir"),
+        tuned_base=section.get("tuned_base"),
         max_new_tokens=int(section["max_new_tokens"]),
         batch_size=int(section["batch_size"]),
         sequence_len=int(section["sequence_len"]),
+        harness=None if harness is None else _harness(harness),
+    )
+
+
+def _harness(section: Mapping[str, Any]) -> HarnessTask:
+    include_path, limit = section.get("include_path"), section.get("limit")
+    if include_path is not None and not Path(include_path).is_absolute():
+        raise ValueError(f"evaluate.harness.include_path {include_path!r} is not an absolute path")
+    return HarnessTask(
+        tasks=tuple(map(str, section["tasks"])),
+        include_path=None if include_path is None else Path(include_path),
+        limit=None if limit is None else int(limit),
     )
 
 

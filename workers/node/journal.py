@@ -65,4 +65,6 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 
 def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -37,6 +37,27 @@ class Subjects:
         """`base`, and `tuned` when there is one, in the order of evaluation."""
         return tuple(self._models)
 
+    @property
+    def tokenizer(self) -> Any:
+        """The one that every subject reads and answers with."""
+        return self._tokenizer
+
+    @property
+    def batch_size(self) -> int:
+        """Rows at a time."""
+        return self._task.batch_size
+
+    @property
+    def sequence_len(self) -> int:
+        """The longest sequence that is given to a model, in tokens."""
+        return self._task.sequence_len
+
+    @contextmanager
+    def model(self, name: str) -> Iterator[Any]:
+        """The model of one subject; while it is held, an adapter that the base shares is off for the base."""
+        with torch.inference_mode(), _as_subject(self._models[name], name):
+            yield self._models[name]
+
     def rows(self, path: Path, row_format: Format) -> tuple[list[Row], int]:
         """The rows that fit `sequence_len`, and how many there are in all: training drops the longer ones too."""
         with path.open(encoding="utf-8") as stream:
@@ -47,10 +68,10 @@ class Subjects:
 
     def score(self, name: str, rows: Sequence[Row], should_stop: Callable[[], bool]) -> Score | None:
         """Loss and exact match of one subject on a batch of rows; None when `should_stop` cut it short."""
-        with torch.inference_mode(), _as_subject(self._models[name], name):
-            nll, tokens = self._loss(self._models[name], [example for row in rows for example in row])
+        with self.model(name) as model:
+            nll, tokens = self._loss(model, [example for row in rows for example in row])
             answers = [row[0] for row in rows if row[0].prompt_ids is not None]
-            said = self._answers(self._models[name], answers, should_stop) if answers else []
+            said = self._answers(model, answers, should_stop) if answers else []
         if said is None:
             return None
         right = sum(text.strip() == (example.answer or "").strip() for text, example in zip(said, answers, strict=True))
@@ -128,9 +149,11 @@ def load_subjects(task: EvaluateTask) -> Subjects:
         if (Path(task.tuned_dir) / "adapter_config.json").is_file():
             from peft import PeftModel
 
-            # One set of weights: `base` is this very model with its adapter switched off.
-            adapted = PeftModel.from_pretrained(models["base"], task.tuned_dir).eval()
-            models = {"base": adapted, "tuned": adapted}
+            shared = task.tuned_base in (None, task.base_model)
+            beneath = models["base"] if shared else _model(str(task.tuned_base), on_gpu)
+            adapted = PeftModel.from_pretrained(beneath, task.tuned_dir).eval()
+            # One set of weights where it can be: then `base` is this very model with its adapter switched off.
+            models = {"base": adapted if shared else models["base"], "tuned": adapted}
         else:
             models["tuned"] = _model(task.tuned_dir, on_gpu)
     return Subjects(models, AutoTokenizer.from_pretrained(task.base_model), task)

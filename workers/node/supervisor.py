@@ -47,11 +47,11 @@ class Supervisor:
         self._started_at = clock.wall()
 
     def run(self) -> None:
-        """Prepare, run the stage, write `exit.json`."""
+        """Prepare what needs rows, run the stage, write `exit.json`."""
         signal.signal(signal.SIGTERM, self._on_terminate)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        end = self._stage(commands.prepare(self._job))
-        if end.exit_code == 0 and not end.killed:
+        end = None if self._job.kind == "merge" else self._stage(commands.prepare(self._job))
+        if end is None or (end.exit_code == 0 and not end.killed):
             end = self._stage(self._main_command())
         self._progress.follow(self._reader.new_events())
         checkpoint = checkpoints.newest_complete(self._job.output_dir) if self._job.kind == "train" else None
@@ -61,6 +61,8 @@ class Supervisor:
     def _main_command(self) -> list[str]:
         if self._job.kind == "evaluate":
             return commands.evaluate(self._job)
+        if self._job.kind == "merge":
+            return commands.merge(self._job)
         assert self._job.train is not None
         resumed = checkpoints.newest_complete(self._job.output_dir) if self._job.train.resume_from else None
         if resumed is None:

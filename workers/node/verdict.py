@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.node.job import CONTRACT_VERSION, Job
+from workers.node.job import CONTRACT_VERSION, MERGED_FOLDER, Job
 
 
 @dataclass(slots=True)
@@ -78,6 +78,8 @@ def exit_document(
 
 
 def _result(job: Job, why: str, checkpoint: Path | None) -> str | None:
+    if job.kind == "merge":
+        return str(job.output_dir / MERGED_FOLDER) if why == "completed" else None
     if job.kind != "train":
         return None
     if why == "completed":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from orchestrator.adapters.axolotl.adoption import adopt_recipe
+from orchestrator.adapters.axolotl.recipe_text import parse_recipe
 from orchestrator.adapters.axolotl.render import DatasetFormat, TrainConfigRequest, render_train_config
 from orchestrator.adapters.axolotl.review import review_overrides
 from orchestrator.adapters.axolotl.setting import Device
@@ -13,7 +15,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import DatasetRef, Run
 from orchestrator.domain.stages import Stage, StageKind
-from orchestrator.ports.trainer import Resolution, StageOrder
+from orchestrator.ports.trainer import Adoption, Resolution, StageOrder
 
 PILOT_STEPS = 6
 WARMUP_SHARE = 0.05
@@ -38,6 +40,12 @@ class AxolotlTrainer:
         # A None lifts what the strategy set. The review has checked that everything else is plain JSON.
         settings = {key: value for key, value in review.settings.items() if value is not None}
         return Resolution(cast("dict[str, JsonValue]", settings), (*device_notes, *review.notes), review.problems)
+
+    def parse(self, text: str) -> Mapping[str, JsonValue]:
+        return parse_recipe(text)
+
+    def adopt(self, recipe: Mapping[str, JsonValue]) -> Adoption:
+        return adopt_recipe(recipe, device=self._default_device)
 
     def order(self, run: Run, stage: Stage) -> StageOrder:
         plan, spec = run.plan, run.spec_of(stage)
@@ -88,9 +96,11 @@ def _evaluate(run: Run) -> dict[str, JsonValue]:
 
 def _request(run: Run, stage: Stage, plan: Plan) -> TrainConfigRequest:
     spec = run.spec_of(stage)
-    recipe, gpus = spec.recipe, plan.offer.accelerator_count
+    gpus = plan.offer.accelerator_count
+    # Axolotl takes a warm-up in steps or as a share, not both; the steps are known here.
+    recipe = {key: value for key, value in spec.recipe.items() if key != "warmup_ratio"}
     shape, rows = TrainingShape.from_recipe(recipe), run.spec.rows_of(spec)
-    steps = None if rows.train_rows is None else shape.steps(rows.train_rows, gpus)
+    steps = shape.max_steps if rows.train_rows is None else shape.steps(rows.train_rows, gpus)
     expected = plan.stages[run.index_of(stage)].intended_steps if steps is None else steps
     return TrainConfigRequest(
         base_model=run.base_of(stage),
@@ -106,7 +116,7 @@ def _request(run: Run, stage: Stage, plan: Plan) -> TrainConfigRequest:
         num_epochs=shape.num_epochs,
         max_steps=steps,
         learning_rate=_learning_rate(recipe),
-        warmup_steps=max(1, round(expected * WARMUP_SHARE)),
+        warmup_steps=_warmup_steps(spec.recipe, expected),
         save_steps=min(max(1, expected // CHECKPOINTS_PER_RUN), LONGEST_BETWEEN_CHECKPOINTS),
         # Every cycle of ReLoRA sees the rows in another order: shares of an epoch must not be the same rows each time.
         seed=run.spec.seed + spec.cycle - 1,
@@ -126,3 +136,11 @@ def for_device(recipe: Mapping[str, JsonValue], device: Device) -> tuple[dict[st
 def _learning_rate(recipe: Mapping[str, JsonValue]) -> float:
     rate = recipe.get("learning_rate")
     return float(rate) if isinstance(rate, int | float) else DEFAULT_LEARNING_RATE
+
+
+def _warmup_steps(recipe: Mapping[str, JsonValue], steps: int) -> int:
+    """The warm-up of `steps` optimizer steps: the recipe's own share of them, else WARMUP_SHARE."""
+    share = recipe.get("warmup_ratio")
+    if isinstance(share, int | float):
+        return round(steps * share)
+    return max(1, round(steps * WARMUP_SHARE))

@@ -164,6 +164,15 @@ def test_an_override_of_one_technique_goes_to_the_trainings_that_use_it(client: 
     assert quote["stages"][0]["recipe"]["peft_use_dora"] is False
 
 
+def test_a_single_training_has_overrides_of_its_own_after_those_of_all(client: Client) -> None:
+    wish = {**WISH, "budget": 5, "strategy": "relora", "overrides": {"num_epochs": 6, "lora_dropout": 0.1}}
+    quote = client.post("/quotes", json={**wish, "training_overrides": {"2": {"learning_rate": 1e-5}}}).json()
+    trainings = [stage["recipe"] for stage in quote["stages"] if stage["kind"] == "train"]
+    assert [recipe["learning_rate"] for recipe in trainings] == [2e-4, 1e-5, 2e-4]
+    assert [recipe["num_epochs"] for recipe in trainings] == [2, 2, 2]
+    assert {recipe["lora_dropout"] for recipe in trainings} == {0.1}
+
+
 @pytest.mark.parametrize(
     ("wish", "field"),
     [
@@ -174,6 +183,11 @@ def test_an_override_of_one_technique_goes_to_the_trainings_that_use_it(client: 
         ({"strategy": "custom", "techniques": "dora"}, "techniques"),
         ({"strategy": "lora", "techniques": ["dora"]}, "techniques"),
         ({"strategy": "lora", "preferences": "pairs.jsonl"}, "preferences"),
+        ({"strategy": "lora", "training_overrides": {"2": {}}}, "training_overrides.2"),
+        ({"strategy": "lora", "training_overrides": {"1": 7}}, "training_overrides.1"),
+        ({"strategy": "lora", "training_overrides": {"first": {}}}, "training_overrides.first"),
+        ({"strategy": "lora", "training_overrides": {"1": {"lora_rr": 4}}}, "training_overrides.1.lora_rr"),
+        ({"strategy": "lora", "training_overrides": {"1": {"num_epochs": 0}}}, "training_overrides.1.num_epochs"),
         ({"strategy": "lora", "harness": {"tasks": []}}, "harness.tasks"),
         ({"strategy": "lora", "harness": {"tasks": ["a"], "limit": 0}}, "harness.limit"),
         ({"strategy": "lora", "harness": {"tasks": ["a"], "folder": "x"}}, "harness.folder"),

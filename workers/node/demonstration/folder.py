@@ -21,7 +21,7 @@ from workers.node.demonstration.pretraining import SEQUENCE_LEN, Pretraining, ne
 from workers.node.demonstration.tokens import train_tokenizer
 
 # Raised whenever the same seed would give other files, so that a folder made by an older recipe is made again.
-RECIPE = 1
+RECIPE = 2
 TOKENIZER_DOCUMENTS = 600
 MANIFEST = "manifest.json"
 CONTENTS = frozenset({"model", "dataset", MANIFEST})
@@ -102,11 +102,13 @@ def _fill(folder: Path, recipe: Recipe, report: Callable[[str], None]) -> None:
     (folder / "dataset").mkdir()
     _write_rows(folder / "dataset" / "train.jsonl", train)
     _write_rows(folder / "dataset" / "heldout.jsonl", heldout)
-    report(f"{len(train)} training rows, {len(heldout)} held-out rows")
+    pairs = vale.pairs(train, _generator(recipe, "preferences"))
+    _write_rows(folder / "dataset" / "preferences.jsonl", pairs)
+    report(f"{len(train)} training rows, {len(pairs)} preference pairs, {len(heldout)} held-out rows")
     parameters, loss = _write_model(folder / "model", villages, recipe, report)
     manifest = {
         "recipe": asdict(recipe),
-        "rows": {"train": len(train), "heldout": len(heldout)},
+        "rows": {"train": len(train), "preferences": len(pairs), "heldout": len(heldout)},
         "parameters": parameters,
         "pretraining_loss": loss,
         "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers", "safetensors")},
@@ -142,7 +144,7 @@ def _generator(recipe: Recipe, purpose: str) -> random.Random:
     return random.Random(f"{purpose} {recipe.seed}")  # noqa: S311 - invented villages, no secrets
 
 
-def _write_rows(path: Path, rows: Sequence[vale.Row]) -> None:
+def _write_rows(path: Path, rows: Sequence[vale.Row | vale.Pair]) -> None:
     path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
 
 

@@ -139,6 +139,16 @@ class Row:
     output: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One row of the preference data: the same question with the right answer and a plausible wrong one."""
+
+    instruction: str
+    input: str
+    chosen: str
+    rejected: str
+
+
 def settle(rng: random.Random) -> tuple[Village, ...]:
     """Invent `VILLAGES` villages with distinct names and independent values."""
     names = rng.sample([onset + ending for onset, ending in itertools.product(_ONSETS, _ENDINGS)], VILLAGES)
@@ -177,6 +187,19 @@ def rows(villages: Sequence[Village], rng: random.Random) -> tuple[list[Row], li
     shuffled = rng.sample(villages, len(villages))
     heldout, train = shuffled[:HELDOUT_VILLAGES], shuffled[HELDOUT_VILLAGES:]
     return _questions(train, PHRASINGS_PER_FACT, rng), _questions(heldout, 1, rng)
+
+
+def pairs(asked: Sequence[Row], rng: random.Random) -> list[Pair]:
+    """A pair for each row, in the same order. What is rejected is wrong but of the right kind: a river for a river.
+
+    Such an answer has the right form and the wrong content, so form alone cannot tell the two apart.
+    """
+    return [Pair(row.instruction, row.input, row.output, rng.choice(_mistakes(row.output))) for row in asked]
+
+
+def _mistakes(answer: str) -> tuple[str, ...]:
+    values = next(topic.values for topic in TOPICS if answer in topic.values)
+    return tuple(value for value in values if value != answer)
 
 
 def _questions(villages: Sequence[Village], phrasings: int, rng: random.Random) -> list[Row]:

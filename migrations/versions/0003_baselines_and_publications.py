@@ -6,8 +6,8 @@ Runs that ended before this have no key: they become baselines when they are sav
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0002"
-down_revision: str = "0001"
+revision: str = "0003"
+down_revision: str = "0002"
 branch_labels: None = None
 depends_on: None = None
 

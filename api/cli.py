@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -18,13 +19,14 @@ from api.cli_client import inside, run_path
 from api.cli_datasets import datasets, upload
 from api.cli_doctor import installed
 from api.cli_options import JsonOption, RunArgument, UrlOption
-from api.cli_push import push_and_wait
+from api.cli_push import push
 from api.cli_service import EXIT_REFUSED, err, service, show
 from api.cli_strategies import find, strategies_table, strategy_details
 from api.cli_submit import EXIT_BADLY, quote, run, watch
 from api.cli_views import checks_table, run_details, runs_table
-from api.cli_watch import log_texts
 from orchestrator.settings import Settings
+
+FOLLOW_SECONDS = 0.5
 
 app = typer.Typer(
     name="latticeforge",
@@ -38,6 +40,7 @@ app.command()(quote)
 app.command()(watch)
 app.command()(upload)
 app.command()(datasets)
+app.command()(push)
 
 
 @app.command()
@@ -83,8 +86,17 @@ def logs(
 ) -> None:
     """Print what the trainer wrote."""
     with service(url) as client:
-        for text in log_texts(client, run_id, follow=follow_on):
-            typer.echo(text, nl=False)
+        offset = 0
+        while True:
+            # The status before the log: what an ended run's log holds then is all of it.
+            ended = client.get(run_path(run_id))["status"] == "ended"
+            piece = client.get(run_path(run_id, "/logs"), offset=offset)
+            typer.echo(piece["text"], nl=False)
+            went_on, offset = piece["next_offset"] > offset, piece["next_offset"]
+            if not went_on and (ended or not follow_on):
+                return
+            if not went_on:
+                time.sleep(FOLLOW_SECONDS)
 
 
 @app.command()
@@ -125,22 +137,6 @@ def artifacts(
             for each in document["artifacts"]:
                 client.download(each["href"], inside(download, each["path"]))
             err.print(Text(f"{len(document['artifacts'])} files in {download}"))
-
-
-@app.command()
-def push(
-    run_id: RunArgument,
-    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository; made if it is missing.")],
-    public: Annotated[bool, typer.Option("--public", help="Make it public; private otherwise.")] = False,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Push a run's result to the Hugging Face Hub, and wait until it is there."""
-    with service(url) as client:
-        document = push_and_wait(client, run_id, repo, public=public, say=lambda line: err.print(Text(line)))
-        show(document, Text(document["published"]["url"] or ""), as_json)
-        if document["published"]["status"] != "done":
-            raise typer.Exit(EXIT_BADLY)
 
 
 @app.command()

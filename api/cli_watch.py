@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import IO
@@ -28,7 +27,6 @@ PATIENCE_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 REFRESHES_PER_SECOND = 4
 READ_EVERY_SECONDS = 1.0
-FOLLOW_SECONDS = 0.5
 JOIN_SECONDS = 3.0
 
 
@@ -203,18 +201,3 @@ def summary(run: Json, url: str) -> RenderableType:
         ("page", f"{url}/r/{run['id']}"),
     ]
     return Group(facts(rows), *(part for table in results_tables(run) for part in (Text(), table)))
-
-
-def log_texts(client: Client, run_id: str, *, follow: bool) -> Iterator[str]:
-    """The run's log, piece by piece; with `follow` until the run ends."""
-    offset = 0
-    while True:
-        # The status before the log: what an ended run's log holds then is all of it.
-        ended = client.get(run_path(run_id))["status"] == "ended"
-        piece = client.get(run_path(run_id, "/logs"), offset=offset)
-        yield piece["text"]
-        went_on, offset = piece["next_offset"] > offset, piece["next_offset"]
-        if not went_on and (ended or not follow):
-            return
-        if not went_on:
-            time.sleep(FOLLOW_SECONDS)

@@ -131,7 +131,7 @@ class _Planning:
             if step is not None:
                 seconds += self._overheads.startup + min(MIN_STEPS, self._remaining(stage)) * step.seconds
             elif stage.kind is StageKind.MERGE:
-                seconds += merge_expected(self._costing)
+                seconds += merge_share(self._costing)
         return self._offer.billed_seconds(math.ceil(seconds) + self._allowances.total + 1)
 
     def plan(self, now: datetime) -> Plan | None:

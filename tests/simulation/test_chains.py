@@ -73,7 +73,7 @@ def test_a_machine_lost_at_any_moment_costs_no_finished_stage(seconds: int) -> N
     assert ledger.fold(record.postings).spent == simulation.billed(record.run)
 
 
-@pytest.mark.parametrize("dollars_micros", [600_000, 900_000, 1_300_000])
+@pytest.mark.parametrize("dollars_micros", [700_000, 900_000, 1_300_000])
 def test_a_budget_that_cuts_the_chain_gives_every_cycle_its_share_and_ends_within_the_cap(dollars_micros: int) -> None:
     simulation = Simulation(World(seconds_per_step=4, teardown_seconds=5, startup_seconds=10))
     record = simulation.until_ended(chain(simulation, dollars_micros))

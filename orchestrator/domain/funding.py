@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Window, open_window
@@ -17,7 +18,7 @@ from orchestrator.domain.money import Money
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.planner import PlanRequest, StageRequest, make_plan, share_anew
 from orchestrator.domain.run import Run, RunSpec
-from orchestrator.domain.stages import Stage, StageSpec, StageStatus
+from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus
 
 
 def decide_queued(facts: Facts, decision: Decision) -> None:
@@ -78,12 +79,14 @@ def tell_plan(decision: Decision, plan: Plan, why: str) -> None:
     )
 
 
-def plan_request(spec: RunSpec, stages: Sequence[Stage], available: Money, max_seconds: int | None) -> PlanRequest:
+def plan_request(
+    spec: RunSpec, stages: Sequence[Stage], available: Money, max_seconds: int | None, now: datetime | None = None
+) -> PlanRequest:
     """What the planner must know: the wish, and what is left of its money, its time and its work. `stages` is empty
-    before a run was funded."""
+    before a run was funded; `now` is given while a stage of it is running."""
     so_far: Sequence[Stage | None] = stages or (None,) * len(spec.stages)
     return PlanRequest(
-        stages=tuple(_stage_request(spec, each, stage) for each, stage in zip(spec.stages, so_far, strict=True)),
+        stages=tuple(_stage_request(spec, each, stage, now) for each, stage in zip(spec.stages, so_far, strict=True)),
         parameters=spec.model_parameters,
         available=available,
         max_seconds=max_seconds,
@@ -92,32 +95,40 @@ def plan_request(spec: RunSpec, stages: Sequence[Stage], available: Money, max_s
     )
 
 
-def _stage_request(spec: RunSpec, wish: StageSpec, stage: Stage | None) -> StageRequest:
+def _stage_request(spec: RunSpec, wish: StageSpec, stage: Stage | None, now: datetime | None) -> StageRequest:
     return StageRequest(
         kind=wish.kind,
         title=wish.title,
         recipe=wish.recipe,
         techniques=wish.techniques,
         rows=spec.rows_of(wish).train_rows,
-        share=wish.share,
+        share=wish.share if stage is None else _remaining_share(stage, now),
         seconds_per_step=None if stage is None else stage.seconds_per_step,
         steps_done=stage.step if stage is not None and stage.checkpoint else 0,
         done=stage is not None and stage.is_finished,
     )
 
 
+def _remaining_share(stage: Stage, now: datetime | None) -> int:
+    """What is left of the stage's time weighs, not what it was once given: a training near its end is not begun anew,
+    with a learning rate that had come down already, because a little money came or a machine went."""
+    if stage.status is StageStatus.RUNNING and stage.soft_deadline is not None and now is not None:
+        return max(int((stage.soft_deadline - now).total_seconds()), 1)
+    return max(stage.planned_seconds, 1)
+
+
 def extend(facts: Facts, decision: Decision) -> None:
     """Money that came while the lease lives (a top-up) lengthens its window: reserved first, then told to the node."""
     lease = need_lease(facts)
     window = longer_window(facts)
-    if window is None:
+    if window is None or _comes_too_late(facts.run):
         return
     extra = window.reserve - lease.window.reserve
     decision.post(
         ledger.reserve(facts.postings, facts.run.id, lease.id, extra, facts.now, f"extension-{facts.run.version}")
     )
     decision.lease = replace(lease, window=window, extended=True)
-    _share_anew(facts, decision, window)
+    share_out_anew(facts, decision, window)
     decision.tell(
         EntryKind.NOTE,
         f"extended:{facts.run.version}",
@@ -125,13 +136,19 @@ def extend(facts: Facts, decision: Decision) -> None:
     )
 
 
-def _share_anew(facts: Facts, decision: Decision, window: Window) -> None:
-    """Every stage that is still to be done gets its part of the longer window, not the current one all of it."""
+def _comes_too_late(run: Run) -> bool:
+    """No training is left that a longer lease would serve: the money waits, and the run goes on after this lease."""
+    training = any(stage.kind is StageKind.TRAIN and not stage.is_finished for stage in run.stages)
+    return not training and run.can_use_more
+
+
+def share_out_anew(facts: Facts, decision: Decision, window: Window) -> None:
+    """Every stage that is still to be done gets its part of what is left of `window`, not the current one all of it."""
     run, lease, market = decision.run, need_lease(facts), facts.market
     if run.plan is None:
         return
     usable = max(int((window.soft - facts.now).total_seconds()), 0)
-    request = plan_request(run.spec, run.stages, window.reserve, run.machine_seconds_left)
+    request = plan_request(run.spec, run.stages, window.reserve, run.machine_seconds_left, facts.now)
     overheads = market.overheads[lease.offer.provider]
     stages = share_anew(request, lease.offer, overheads, window.allowances, usable)
     plan = replace(run.plan, window=window, stages=stages)
@@ -152,13 +169,9 @@ def longer_window(facts: Facts) -> Window | None:
 
 
 def plan_stages(run: Run, plan: Plan) -> tuple[Stage, ...]:
-    """The run's stages with their shares of `plan`: made anew, or those that are not finished brought up to date."""
+    """The run's stages with their shares of `plan`: made anew, or those that are not finished brought up to date. One
+    without a share still waits: it is done if the others leave it time."""
     return tuple(
-        stage if stage.is_finished else _share(stage, part.seconds)
+        stage if stage.is_finished else replace(stage, planned_seconds=part.seconds, status=StageStatus.PENDING)
         for stage, part in zip(run.all_stages, plan.stages, strict=True)
     )
-
-
-def _share(stage: Stage, seconds: int) -> Stage:
-    status = StageStatus.PENDING if seconds else StageStatus.SKIPPED
-    return replace(stage, planned_seconds=seconds, status=status)

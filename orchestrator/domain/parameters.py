@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,7 +42,8 @@ class Parameter:
             return value in self.choices
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             return False
-        return math.isfinite(value) and self.low <= value <= self.high
+        # Comparing refuses NaN and the infinities too, and bears a number of any size.
+        return self.low <= value <= self.high
 
 
 def check_parameters(known: Sequence[Parameter], given: Mapping[str, JsonValue]) -> tuple[FieldProblem, ...]:

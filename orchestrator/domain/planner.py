@@ -15,6 +15,7 @@ from orchestrator.domain.offers import Offer
 from orchestrator.domain.plan import Assumption, Estimate, Plan, StagePlan
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.shares import (
+    EVALUATE_LEAST_SECONDS,
     EVALUATE_SPREAD,
     Costing,
     Overheads,
@@ -22,6 +23,7 @@ from orchestrator.domain.shares import (
     evaluate_share,
     merge_expected,
     merge_share,
+    training_least,
     training_shares,
 )
 from orchestrator.domain.speed import StepTime, step_seconds
@@ -123,16 +125,28 @@ class _Planning:
         self._costing = Costing(overheads, request.parameters)
 
     def least_seconds(self) -> int:
-        """The shortest lease that gives every training a few steps, and every merge its time."""
-        seconds = float(self._overheads.provision)
+        """The shortest lease whose shares give every training a few steps, and every merge its time."""
+        trainings = self._trainings_least()
+        # With nothing left to train, the evaluation is what the lease is for.
+        rest = 0 if trainings else self._overheads.startup + EVALUATE_LEAST_SECONDS
+        seconds = self._overheads.provision + trainings + self._merges() + rest
+        return self._offer.billed_seconds(seconds + self._allowances.total + 1)
+
+    def _trainings_least(self) -> int:
+        """Seconds for the trainings to come that give each of them a few steps, shared out by their weights."""
+        needs: list[float] = []
+        weights: list[int] = []
         for stage, step in zip(self._request.stages, self._steps, strict=True):
-            if stage.done:
-                continue
-            if step is not None:
-                seconds += self._overheads.startup + min(MIN_STEPS, self._remaining(stage)) * step.seconds
-            elif stage.kind is StageKind.MERGE:
-                seconds += merge_share(self._costing)
-        return self._offer.billed_seconds(math.ceil(seconds) + self._allowances.total + 1)
+            if step is not None and not stage.done:
+                needs.append(min(MIN_STEPS, self._remaining(stage)) * step.seconds)
+                weights.append(stage.share)
+        return training_least(self._overheads.startup, needs, weights)
+
+    def _merges(self) -> int:
+        """Seconds for all merges to come."""
+        return merge_share(self._costing) * sum(
+            stage.kind is StageKind.MERGE and not stage.done for stage in self._request.stages
+        )
 
     def plan(self, now: datetime) -> Plan | None:
         """None when the money or `max_seconds` is too short for it."""
@@ -156,10 +170,15 @@ class _Planning:
     def share_out(self, usable: int) -> tuple[StagePlan, ...]:
         """`usable` seconds, from a machine that is there to its soft deadline, for the stages still to be done."""
         open_stages = [stage for stage in self._request.stages if not stage.done]
-        merges = merge_share(self._costing) * sum(stage.kind is StageKind.MERGE for stage in open_stages)
+        merges = self._merges()
         weights = [stage.share for stage in open_stages if stage.kind is StageKind.TRAIN]
         evaluates = any(stage.kind is StageKind.EVALUATE for stage in open_stages)
-        evaluate = evaluate_share(usable - merges - self._overheads.startup * len(weights)) if evaluates else 0
+        evaluate = max(usable - merges, 0)
+        if weights:
+            evaluate = evaluate_share(usable - merges - self._overheads.startup * len(weights))
+            # An evaluation must not eat what a training needs for its first steps.
+            evaluate = evaluate if usable - merges - evaluate >= self._trainings_least() else 0
+        evaluate = evaluate if evaluates else 0
         shares = iter(training_shares(usable - merges - evaluate, self._overheads.startup, weights))
         return tuple(
             self._stage(stage, step, shares, evaluate)

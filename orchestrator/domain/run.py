@@ -164,14 +164,25 @@ class Run:
         return next((each.checkpoint for each in reversed(before) if each.kind is StageKind.TRAIN), None)
 
     def lacks_input(self, stage: Stage) -> bool:
-        """Whether the stage that `stage` builds on was left out or left nothing."""
+        """Whether the stage that `stage` builds on was left out or left nothing; for an evaluation, whether all did."""
         before = [each for each in self.stages[: self.index_of(stage)] if each.kind.makes_model]
-        return bool(before) and stage.kind.makes_model and not before[-1].checkpoint
+        if stage.kind is StageKind.EVALUATE:
+            return not any(each.checkpoint for each in before)
+        return bool(before) and not before[-1].checkpoint
 
     def makes_whole_model(self, stage: Stage) -> bool:
         """Whether what `stage` leaves is a whole model rather than an adapter."""
         trains_all = stage.kind is StageKind.TRAIN and not self.spec_of(stage).recipe.get("adapter")
         return stage.kind is StageKind.MERGE or trains_all
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether a training got less than it could use, or something that was to be made was left out."""
+        return any(
+            stage.status is StageStatus.SKIPPED or (stage.kind is StageKind.TRAIN and was_cut(stage))
+            for stage in self.stages
+            if stage.kind.makes_model
+        )
 
     @property
     def can_use_more(self) -> bool:
@@ -207,6 +218,6 @@ class Run:
 
 
 def _pending(stage: Stage) -> Stage:
-    # A merge is made from its adapter anew; only a training goes on from what it has.
-    checkpoint = stage.checkpoint if stage.kind is StageKind.TRAIN else None
-    return replace(stage, status=StageStatus.PENDING, ended_at=None, failures=0, checkpoint=checkpoint)
+    again = replace(stage, status=StageStatus.PENDING, ended_at=None, failures=0)
+    # Only a training goes on from what it has; a merge and an evaluation of what was before say nothing of what comes.
+    return again if stage.kind is StageKind.TRAIN else replace(again, checkpoint=None, exit=None, results=())

@@ -49,6 +49,15 @@ def training_shares(seconds: int, startup: int, weights: Sequence[int]) -> list[
     return shares
 
 
+def training_least(startup: int, needs: Sequence[float], weights: Sequence[int]) -> int:
+    """The fewest seconds of which `training_shares` gives every training its start and the seconds it `needs`."""
+    if not needs:
+        return 0
+    rest = max(need * sum(weights) / weight for need, weight in zip(needs, weights, strict=True))
+    # A second more for each: shares are whole seconds, rounded down.
+    return startup * len(needs) + math.ceil(rest) + len(needs)
+
+
 def merge_expected(costing: Costing) -> int:
     """Seconds of one merge: the start of Python and its libraries, then the weights once through."""
     size = 2 * 3 * (costing.parameters or UNKNOWN_PARAMETERS)

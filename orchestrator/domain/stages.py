@@ -114,7 +114,8 @@ class Stage:
 
 
 def was_cut(stage: Stage) -> bool:
-    """Whether a finished training stage got fewer steps than its strategy could use."""
-    if stage.exit is None:
-        return False
+    """Whether a training that is over got fewer steps than its strategy could use: also when it never came to its own
+    end, because its machine was lost or there was no time for it."""
+    if stage.exit is None or stage.status is StageStatus.SKIPPED:
+        return True
     return stage.exit.cause is not ExitCause.COMPLETED or stage.exit.max_steps < stage.exit.intended_steps

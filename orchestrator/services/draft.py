@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
@@ -11,7 +10,6 @@ from typing import TypeVar
 from orchestrator.domain.errors import FieldProblem, InvalidInputError
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.money import SECONDS_PER_HOUR, Money, parse_dollars
-from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import RunSpec
 from orchestrator.domain.stages import StageKind, StageSpec
 from orchestrator.domain.strategies import CUSTOM, Wishes, check_techniques, expand, find_strategy
@@ -21,6 +19,7 @@ from orchestrator.ports.trainer import AdoptedDataset, Adoption, Trainer
 from orchestrator.services.harness import parse_harness
 from orchestrator.services.overrides import meant_for, own_overrides
 from orchestrator.services.rows import choose_rows
+from orchestrator.services.trainings import fitted, settled
 
 MAX_HOURS = 24 * 30
 MAX_GPUS = 4
@@ -36,8 +35,8 @@ class RunDraft:
     """A wish as it came in; nothing in it is trusted yet. Only `strategy` and `budget` (dollars) are required.
 
     `techniques`, or a `recipe` (an Axolotl configuration, as text or as a mapping), are for strategy `custom`, which
-    may then be left out. `preferences` are pairs for a strategy that trains on them after another dataset; `merged`
-    asks for the merged model; `harness` names tasks of lm-evaluation-harness. `training_overrides` are overrides for
+    may be left out beside a recipe. `preferences` are pairs for a strategy that trains on them after another dataset;
+    `merged` asks for the merged model; `harness` names tasks of lm-evaluation-harness. `training_overrides` are overrides for
     single trainings by their number, from "1": they come after `overrides`, which concern all of them.
     """
 
@@ -55,7 +54,7 @@ class RunDraft:
     overrides: Mapping[str, JsonValue] = field(default_factory=dict)
     training_overrides: Mapping[str, JsonValue] = field(default_factory=dict)
     merged: bool = False
-    harness: Mapping[str, JsonValue] | None = None
+    harness: object = None
     seed: object = None
     name: str = ""
 
@@ -130,7 +129,7 @@ class SpecifyRun:
         problems: list[FieldProblem],
     ) -> tuple[tuple[StageSpec, ...], tuple[str, ...]]:
         """Every training with the overrides applied, in the trainer's own keys, and what is to be said about them."""
-        own = own_overrides(draft.training_overrides, stages, problems)
+        own = own_overrides(draft.training_overrides, stages, problems) if stages else {}
         resolved: list[StageSpec] = []
         notes: dict[str, None] = {}
         found: dict[FieldProblem, None] = {}
@@ -138,22 +137,21 @@ class SpecifyRun:
             if stage.kind is not StageKind.TRAIN:
                 resolved.append(stage)
                 continue
+            base, fitting = fitted(stage.recipe, model, say=draft.recipe is not None)
             chosen = {**meant_for(stage, stages, draft.overrides), **own[index].settings}
-            answer = self._trainer.resolve(_fitted(stage.recipe, model), chosen)
-            found.update(dict.fromkeys(own[index].as_written(problem) for problem in answer.problems))
-            notes.update(dict.fromkeys(answer.notes))
-            recipe = _portion(stage, answer.recipe)
-            resolved.append(replace(stage, recipe=recipe))
-            if not answer.problems:
-                wrong: list[FieldProblem] = []
-                _gather(wrong, lambda recipe=recipe: TrainingShape.from_recipe(recipe))  # type: ignore[misc]
-                found.update(dict.fromkeys(wrong))
+            answer = self._trainer.resolve(base, chosen)
+            notes.update(dict.fromkeys((*fitting, *answer.notes)))
+            done, wrong = (stage, answer.problems) if answer.problems else settled(stage, answer.recipe, resolved)
+            found.update(dict.fromkeys(own[index].as_written(problem) for problem in wrong))
+            resolved.append(done)
         problems.extend(found)
         return tuple(resolved), tuple(notes)
 
 
 def _wishes(draft: RunDraft, adopted: Adoption | None) -> Wishes:
     techniques = () if draft.techniques is None else check_techniques(draft.techniques)
+    if adopted is not None and techniques:
+        raise InvalidInputError.of("techniques", "are told from the recipe: name one or the other")
     if adopted is not None:
         return Wishes(draft.parameters, techniques_in(adopted.settings), adopted.settings, draft.merged)
     return Wishes(draft.parameters, techniques, None, draft.merged)
@@ -179,22 +177,6 @@ def _named(rows: AdoptedDataset | None) -> str | None:
     return rows.source if is_file else f"{rows.source}:{rows.format}"
 
 
-def _portion(stage: StageSpec, recipe: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """ReLoRA's cycles share the epochs of the run among them."""
-    epochs = recipe.get("num_epochs")
-    if stage.cycles == 1 or not isinstance(epochs, int | float) or isinstance(epochs, bool):
-        return dict(recipe)
-    return {**recipe, "num_epochs": epochs / stage.cycles}
-
-
-def _fitted(recipe: Mapping[str, JsonValue], model: ModelFacts | None) -> Mapping[str, JsonValue]:
-    """A strategy's sequence length is for models that are made for it; a shorter model gets its own."""
-    length = recipe.get("sequence_len")
-    if model is None or model.max_sequence_len is None or not isinstance(length, int):
-        return recipe
-    return {**recipe, "sequence_len": min(length, model.max_sequence_len)}
-
-
 def _gather(problems: list[FieldProblem], parse: Callable[[], T]) -> T | None:
     try:
         return parse()
@@ -206,8 +188,9 @@ def _gather(problems: list[FieldProblem], parse: Callable[[], T]) -> T | None:
 def _hours(value: object) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInputError.of("max_hours", "must be a number of hours, for example 1.5")
+    # Refuses NaN and the infinities too.
     if not 0 < value <= MAX_HOURS:
         raise InvalidInputError.of("max_hours", f"must be above zero and at most {MAX_HOURS}")
     # Rounded down: the person said "at most".

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 
 from orchestrator.domain.errors import FieldProblem, InvalidInputError
-from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.run import Harness
 from orchestrator.ports.inputs import Inputs
 
@@ -16,10 +15,12 @@ _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _KEYS = ("tasks", "include_path", "limit")
 
 
-def parse_harness(wish: Mapping[str, JsonValue] | None, inputs: Inputs) -> Harness | None:
-    """None without a wish. `InvalidInputError` naming `harness.<key>`."""
+def parse_harness(wish: object, inputs: Inputs) -> Harness | None:
+    """None without a wish. `InvalidInputError` naming `harness` or `harness.<key>`."""
     if wish is None:
         return None
+    if not isinstance(wish, Mapping):
+        raise InvalidInputError.of("harness", f"must be an object with {', '.join(_KEYS)}")
     tasks, limit, folder = wish.get("tasks"), wish.get("limit"), wish.get("include_path")
     names = tasks if isinstance(tasks, list) else []
     problems = [FieldProblem(f"harness.{key[:64]}", f"is not known; known: {', '.join(_KEYS)}")

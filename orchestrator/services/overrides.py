@@ -35,7 +35,7 @@ def own_overrides(
     places = [index for index, stage in enumerate(stages) if stage.kind is StageKind.TRAIN]
     found = {place: OwnOverrides(number, {}) for number, place in enumerate(places, start=1)}
     for key, settings in wish.items():
-        number = int(key) if key.isascii() and key.isdigit() and len(key) < 4 else 0
+        number = int(key) if key.isascii() and key.isdigit() and len(key) < 4 and key[0] != "0" else 0
         if not 1 <= number <= len(places):
             trainings = "is 1" if len(places) == 1 else f"are 1 to {len(places)}"
             problems.append(

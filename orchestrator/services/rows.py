@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.domain.errors import InvalidInputError
@@ -54,10 +54,13 @@ def choose_rows(inputs: Inputs, wish: RowWish, strategy: Strategy, stages: Seque
     if wish.preferences is None and wish.dataset is not None:
         first = f"{strategy.key} trains on these {dataset.format} rows first"
         raise InvalidInputError.of("preferences", f"is missing: {first}, and then on {PAIRS_IN_WORDS}")
-    pairs = inputs.dataset(wish.preferences, None, field="preferences", pairs=True)
-    # Held-out rows are the first dataset's: every pair may be trained on.
-    pairs = _with_pairs(pairs, "preferences", strategy)
-    return Rows(dataset, replace(pairs, heldout_rows=0, heldout_source=None, heldout_format=None), notes)
+    # Held-out rows are the first dataset's; what they ask is left out of the pairs on the node.
+    pairs = inputs.dataset(wish.preferences, None, field="preferences", pairs=True, keeps_out=False)
+    if pairs.source == dataset.source:
+        return Rows(dataset, notes=notes)
+    if pairs.source == dataset.heldout_source:
+        raise InvalidInputError.of("preferences", "are the held-out rows: rows that were trained on prove nothing")
+    return Rows(dataset, _with_pairs(pairs, "preferences", strategy), notes)
 
 
 def _with_pairs(rows: DatasetRef, field: str, strategy: Strategy) -> DatasetRef:

@@ -20,6 +20,7 @@ from workers.node.clock import SYSTEM_CLOCK
 from workers.node.job import METRICS_FILE, DatasetTask, Format, JobError, read_job
 from workers.node.journal import Journal
 from workers.node.pairs import chosen_row, is_pairs, preference_row
+from workers.node.questions import without_questions_of
 from workers.node.rows import Row
 from workers.node.sources import DataError, read_rows
 
@@ -64,6 +65,10 @@ def prepare(dataset: DatasetTask, data_dir: Path, seed: int) -> Manifest:
 def _parts(dataset: DatasetTask, seed: int) -> tuple[list[Row], list[Row]]:
     """Rows to train on, and rows to evaluate on, the latter with single answers whatever they were."""
     rows = read_rows(dataset.source, dataset.format)
+    if dataset.spares is not None:
+        rows = without_questions_of(rows, _parts(dataset.spares, seed)[1])
+        if not rows:
+            raise DataError([f"every row of {dataset.source} asks what the run is evaluated on: none is left to train"])
     if dataset.heldout_source is None:
         train, heldout = split(rows, dataset.heldout_rows, seed)
         heldout_format = dataset.format

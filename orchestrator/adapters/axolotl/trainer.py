@@ -52,7 +52,10 @@ class AxolotlTrainer:
         assert plan is not None, f"{run.id} runs a stage without a plan"
         rows = run.spec.rows_of(spec)
         data = "data" if rows is run.spec.dataset else "preferences"
-        document: dict[str, JsonValue] = {"seed": run.spec.seed, "dataset": _dataset(rows)}
+        section = _dataset(rows)
+        if rows is not run.spec.dataset:
+            section["spares"] = _dataset(run.spec.dataset)
+        document: dict[str, JsonValue] = {"seed": run.spec.seed, "dataset": section}
         if stage.kind is StageKind.MERGE:
             document["merge"] = {"base_model": run.base_of(stage), "adapter_dir": run.adapter_before(stage)}
             return StageOrder(document, None, data)

@@ -70,13 +70,22 @@ class FolderInputs:
         return str(folder)
 
     def dataset(
-        self, name: str | None, heldout: str | None, field: str = "dataset", *, pairs: bool = False
+        self,
+        name: str | None,
+        heldout: str | None,
+        field: str = "dataset",
+        *,
+        pairs: bool = False,
+        keeps_out: bool = True,
     ) -> DatasetRef:
         if name is None:
             name, heldout = self._default(field, pairs=pairs), heldout or self._default_heldout
         train = self._rows(name, field)
         if train is None:
-            return self._hub_dataset(name, heldout, field)
+            found = self._hub_dataset(name, heldout, field)
+            return found if keeps_out else replace(found, heldout_rows=0)
+        if not keeps_out:
+            return DatasetRef(str(train.path), train.format, train.rows, 0)
         kept_out = self._heldout_of(train, heldout)
         if kept_out is not None:
             return _with_heldout(DatasetRef(str(train.path), train.format, train.rows, kept_out.rows), kept_out)

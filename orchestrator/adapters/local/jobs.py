@@ -159,7 +159,7 @@ def _stage_exit(document: Mapping[str, JsonValue]) -> StageExit:
         max_steps=_count(document, "max_steps"),
         intended_steps=_count(document, "intended_steps"),
         checkpoint=_path(document, "checkpoint"),
-        result=_path(document, "result"),
+        result=_path(document, "result") or _path(document, "adapter"),
         message=str(document.get("message") or ""),
     )
 

@@ -63,7 +63,9 @@ class Probe(TrainerCallback):
         )
         self.facts["reference_model"] = getattr(self.trainer, "ref_model", None) is not None
         self.facts["groups"] = groups_of(named["optimizer"], model)
-        self.facts["scheduler"] = [part.__qualname__ for part in getattr(named["lr_scheduler"], "lr_lambdas", [])]
+        self.facts["scheduler"] = [
+            getattr(part, "__qualname__", "") for part in getattr(named["lr_scheduler"], "lr_lambdas", [])
+        ]
         self.before = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
         model.get_input_embeddings().register_forward_hook(self._measure_noise)
         if hasattr(self.trainer, "get_batch_loss_metrics"):
@@ -75,10 +77,7 @@ class Probe(TrainerCallback):
         """After the first step, what one step did; after the stop step, the signal."""
         if state.global_step == 1:
             self.facts["first_step_ranks"] = self._ranks(model)
-            model.eval()
-            with torch.no_grad():
-                model(input_ids=torch.arange(3, 35, device=model.device)[None])
-            model.train()
+            self._evaluate(model)
         if state.global_step == self.stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -93,6 +92,17 @@ class Probe(TrainerCallback):
         self.facts["states"] = states_of(named["optimizer"], model)
         self.facts["noise"] = self.noise
         (JOB_DIR / "probe.json").write_text(json.dumps(self.facts))
+
+    def _evaluate(self, model: Any) -> None:
+        """One look at NEFTune's embedding outside of training.
+
+        Only there: bitsandbytes packs its 4-bit weights anew at their first use in evaluation, for a CPU's own kernel.
+        """
+        if self.trainer.args.neftune_noise_alpha:
+            model.eval()
+            with torch.no_grad():
+                model(input_ids=torch.arange(3, 35, device=model.device)[None])
+            model.train()
 
     def _ranks(self, model: Any) -> dict[str, int]:
         """Numerical rank of what has changed in each trained matrix, by name."""
@@ -173,7 +183,7 @@ def groups_of(optimizer: Any, model: Any) -> list[dict[str, Any]]:
         {
             "lr": group.get("initial_lr", group["lr"]),
             "rank": group.get("rank"),
-            "kinds": sorted({kind_of(names[id(parameter)]) for parameter in group["params"]}),
+            "kinds": sorted({kind_of(names.get(id(parameter), "?")) for parameter in group["params"]}),
         }
         for group in optimizer.param_groups
         if group["params"]
@@ -182,7 +192,7 @@ def groups_of(optimizer: Any, model: Any) -> list[dict[str, Any]]:
 
 def kind_of(name: str) -> str:
     """`lora_A`, `lora_B`, `lora_magnitude_vector`, or the module that the parameter is of."""
-    return next((part for part in name.split(".") if part.startswith("lora_")), name.split(".")[-2])
+    return next((part for part in name.split(".") if part.startswith("lora_")), name.split(".")[-2:][0])
 
 
 def states_of(optimizer: Any, model: Any) -> list[dict[str, Any]]:

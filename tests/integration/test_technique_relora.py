@@ -24,7 +24,8 @@ def test_three_cycles_of_rank_eight_change_every_layer_by_a_matrix_of_rank_twent
 ) -> None:
     """The study book's claim, N x r. The tiny model's narrowest matrices have 32 rows, so there is room for 24.
 
-    Measured: the 24th singular value is some hundredths of the greatest, the 25th is 1e-6 of it (float32 rounding).
+    Measured: the 24th singular value is at least 1.6e-3 of the greatest, the 25th 4e-8 of it (float32 rounding). When
+    every cycle's adapter began with the same numbers, the 16th was 1e-5: rank in name only.
     """
     base, losses = techniques.model, []
     for cycle in range(1, CYCLES + 1):
@@ -45,9 +46,12 @@ def test_three_cycles_of_rank_eight_change_every_layer_by_a_matrix_of_rank_twent
                 str(Path(__file__).with_name("node_weights.py")), str(techniques.model), str(base)
             ).splitlines()[-1]
         )
-        print(f"cycle {cycle}: ranks {sorted(set(seen['ranks'].values()))}, loss {losses[-1]:.3f}")
+        last = min(spectrum[cycle * RANK - 1] for spectrum in seen["spectra"].values())
+        beyond = max(spectrum[cycle * RANK] for spectrum in seen["spectra"].values())
+        print(
+            f"cycle {cycle}: ranks {sorted(set(seen['ranks'].values()))}, {last:.1e} | {beyond:.1e}, {losses[-1]:.3f}"
+        )
         assert set(seen["ranks"].values()) == {cycle * RANK}
-        for spectrum in seen["spectra"].values():
-            assert spectrum[cycle * RANK - 1] > 10 * spectrum[cycle * RANK]
+        assert last > 1000 * beyond  # no matter of the tolerance: the spectrum falls off a cliff there
     first_of_each = losses[:: len(losses) // CYCLES]
     assert first_of_each == sorted(first_of_each, reverse=True)  # each cycle goes on from what the last one learned

@@ -31,9 +31,14 @@ class StopWatch:
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
+        self._reason: str | None = None
 
     def reason(self) -> str | None:
-        """Why to stop now, or None."""
+        """Why to stop now, or None. Said once it stays said: whoever has begun to stop must find the same reason."""
+        self._reason = self._reason or self._found()
+        return self._reason
+
+    def _found(self) -> str | None:
         self._orders.refresh()
         if self._orders.soft_left <= 0:
             return "soft_deadline"

@@ -11,13 +11,14 @@ from typing import Any
 
 from axolotl.integrations.base import BasePlugin
 
-from workers.node import stop_signal
+from workers.node import checkpoints, stop_signal
 from workers.node.clock import SYSTEM_CLOCK
 from workers.node.commands import JOB_DIR_VARIABLE
 from workers.node.deadline_callback import DeadlineCallback
 from workers.node.horizon import Horizon, follows_horizon
 from workers.node.job import METRICS_FILE, read_job
 from workers.node.journal import Journal
+from workers.node.merge import MARKER as MERGE_MARKER
 from workers.node.orders import Orders
 from workers.node.token_count import TokenCount
 
@@ -51,7 +52,7 @@ class LatticeForgePlugin(BasePlugin):  # type: ignore[misc,unused-ignore]
         from transformers import set_seed
 
         del model
-        set_seed(cfg.seed)
+        set_seed(adapter_seed(cfg.seed, Path(cfg.base_model)))
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
         """The one callback, and a count of tokens around the trainer's step."""
@@ -94,6 +95,16 @@ class LatticeForgePlugin(BasePlugin):  # type: ignore[misc,unused-ignore]
         del cfg
         if self._callback is not None:
             self._callback.write_end()
+
+
+def adapter_seed(seed: int, base: Path) -> int:
+    """The seed of an adapter's first values, in 0..2^32-1: the run's own, and on a merged base another for every merge.
+
+    Were each ReLoRA cycle's A to begin with the same numbers, all would write into nearly the same r directions, and
+    the rank of their sum, which is what the cycles are for, would hardly grow.
+    """
+    made = checkpoints.read_object(base / MERGE_MARKER).get("result_sha256")
+    return seed if made is None else (seed + int(str(made)[:8], 16)) % 2**32
 
 
 def _allow_galore_checkpoints() -> None:

@@ -68,3 +68,13 @@ class Rule:
     broken_by: Callable[[Setting], bool]
     reason: str
     axolotl: Verdict
+
+
+def refused(id: str, fields: tuple[str, ...], broken_by: Callable[[Setting], bool], reason: str) -> Rule:
+    """A rule that Axolotl's own validation knows as well."""
+    return Rule(id, fields, broken_by, reason, Verdict.REFUSES)
+
+
+def accepted(id: str, fields: tuple[str, ...], broken_by: Callable[[Setting], bool], reason: str) -> Rule:
+    """A rule that only we have: Axolotl accepts what breaks it."""
+    return Rule(id, fields, broken_by, reason, Verdict.ACCEPTS)

@@ -106,6 +106,7 @@ def _stage_request(spec: RunSpec, wish: StageSpec, stage: Stage | None, now: dat
         seconds_per_step=None if stage is None else stage.seconds_per_step,
         steps_done=stage.step if stage is not None and stage.checkpoint else 0,
         done=stage is not None and stage.is_finished,
+        started=stage is not None and stage.status is StageStatus.RUNNING,
     )
 
 

@@ -37,7 +37,7 @@ UNKNOWN_ROWS = 10_000
 @dataclass(frozen=True, slots=True)
 class StageRequest:
     """What a plan depends on for one stage. For trainings: recipe, rows (None while not counted), measured speed and
-    steps done. `done` stages are finished and get no time."""
+    steps done. `done` stages are finished and get no time; one that is `started` needs none for its start."""
 
     kind: StageKind
     title: str
@@ -48,6 +48,7 @@ class StageRequest:
     seconds_per_step: float | None = None
     steps_done: int = 0
     done: bool = False
+    started: bool = False
 
     @property
     def shape(self) -> TrainingShape:
@@ -134,13 +135,14 @@ class _Planning:
 
     def _trainings_least(self) -> int:
         """Seconds for the trainings to come that give each of them a few steps, shared out by their weights."""
-        needs: list[float] = []
-        weights: list[int] = []
-        for stage, step in zip(self._request.stages, self._steps, strict=True):
-            if step is not None and not stage.done:
-                needs.append(min(MIN_STEPS, self._remaining(stage)) * step.seconds)
-                weights.append(stage.share)
-        return training_least(self._overheads.startup, needs, weights)
+        open_ones = [(stage, step) for stage, step in zip(self._request.stages, self._steps, strict=True)
+                     if step is not None and not stage.done]  # fmt: skip
+        needs = [min(MIN_STEPS, self._remaining(stage)) * step.seconds for stage, step in open_ones]
+        starts = [self._start(stage) for stage, _ in open_ones]
+        return training_least(starts, needs, [stage.share for stage, _ in open_ones])
+
+    def _start(self, stage: StageRequest) -> int:
+        return 0 if stage.started else self._overheads.startup
 
     def _merges(self) -> int:
         """Seconds for all merges to come."""
@@ -171,15 +173,16 @@ class _Planning:
         """`usable` seconds, from a machine that is there to its soft deadline, for the stages still to be done."""
         open_stages = [stage for stage in self._request.stages if not stage.done]
         merges = self._merges()
-        weights = [stage.share for stage in open_stages if stage.kind is StageKind.TRAIN]
+        trainings = [stage for stage in open_stages if stage.kind is StageKind.TRAIN]
+        starts, weights = [self._start(stage) for stage in trainings], [stage.share for stage in trainings]
         evaluates = any(stage.kind is StageKind.EVALUATE for stage in open_stages)
         evaluate = max(usable - merges, 0)
         if weights:
-            evaluate = evaluate_share(usable - merges - self._overheads.startup * len(weights))
+            evaluate = evaluate_share(usable - merges - sum(starts))
             # An evaluation must not eat what a training needs for its first steps.
             evaluate = evaluate if usable - merges - evaluate >= self._trainings_least() else 0
         evaluate = evaluate if evaluates else 0
-        shares = iter(training_shares(usable - merges - evaluate, self._overheads.startup, weights))
+        shares = iter(training_shares(usable - merges - evaluate, starts, weights))
         return tuple(
             self._stage(stage, step, shares, evaluate)
             for stage, step in zip(self._request.stages, self._steps, strict=True)
@@ -195,9 +198,9 @@ class _Planning:
         return StagePlan(stage.kind, stage.title, evaluate, self._evaluation(evaluate))
 
     def _training(self, stage: StageRequest, step: StepTime, seconds: int) -> StagePlan:
-        remaining = self._remaining(stage)
-        steps = max(min(remaining, int((seconds - self._overheads.startup) / step.seconds)), 0)
-        expected = 0 if stage.done else self._overheads.startup + math.ceil(steps * step.seconds)
+        remaining, start = self._remaining(stage), self._start(stage)
+        steps = max(min(remaining, int((seconds - start) / step.seconds)), 0)
+        expected = 0 if stage.done else start + math.ceil(steps * step.seconds)
         intended = stage.steps_done if stage.done else remaining + stage.steps_done
         return StagePlan(stage.kind, stage.title, seconds, expected, intended, steps + stage.steps_done, step.seconds)
 
@@ -234,10 +237,10 @@ class _Planning:
     def _seconds(self, stages: Sequence[StagePlan], window: Window) -> Estimate:
         middle = slow = float(self._overheads.provision)
         slow *= 1.5
-        for stage, step in zip(stages, self._steps, strict=True):
+        for stage, step, request in zip(stages, self._steps, self._request.stages, strict=True):
             middle += stage.expected
             if step is not None and stage.expected:
-                start = self._overheads.startup
+                start = self._start(request)
                 slow += start * 1.5 + (stage.expected - start) * step.spread
             else:
                 slow += min(stage.expected * EVALUATE_SPREAD, stage.seconds)

@@ -38,24 +38,24 @@ class Costing:
     parameters: int | None
 
 
-def training_shares(seconds: int, startup: int, weights: Sequence[int]) -> list[int]:
-    """`seconds` for trainings of these weights: each gets its start, the rest is shared out; the last takes what
-    rounding leaves. What a training does not use goes to the next by itself, since deadlines count from the end."""
+def training_shares(seconds: int, starts: Sequence[int], weights: Sequence[int]) -> list[int]:
+    """`seconds` for trainings of these weights: each gets the seconds of its start, the rest is shared out; the last
+    takes what rounding leaves. What one does not use goes to the next by itself: deadlines count from the end."""
     if not weights:
         return []
-    rest = max(seconds - startup * len(weights), 0)
-    shares = [startup + rest * weight // sum(weights) for weight in weights]
+    rest = max(seconds - sum(starts), 0)
+    shares = [start + rest * weight // sum(weights) for start, weight in zip(starts, weights, strict=True)]
     shares[-1] = max(seconds - sum(shares[:-1]), shares[-1])
     return shares
 
 
-def training_least(startup: int, needs: Sequence[float], weights: Sequence[int]) -> int:
+def training_least(starts: Sequence[int], needs: Sequence[float], weights: Sequence[int]) -> int:
     """The fewest seconds of which `training_shares` gives every training its start and the seconds it `needs`."""
     if not needs:
         return 0
     rest = max(need * sum(weights) / weight for need, weight in zip(needs, weights, strict=True))
     # A second more for each: shares are whole seconds, rounded down.
-    return startup * len(needs) + math.ceil(rest) + len(needs)
+    return sum(starts) + math.ceil(rest) + len(needs)
 
 
 def merge_expected(costing: Costing) -> int:

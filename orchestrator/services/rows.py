@@ -56,11 +56,12 @@ def choose_rows(inputs: Inputs, wish: RowWish, strategy: Strategy, stages: Seque
         raise InvalidInputError.of("preferences", f"is missing: {first}, and then on {PAIRS_IN_WORDS}")
     # Held-out rows are the first dataset's; what they ask is left out of the pairs on the node.
     pairs = inputs.dataset(wish.preferences, None, field="preferences", pairs=True, keeps_out=False)
+    pairs = _with_pairs(pairs, "preferences", strategy)
     if pairs.source == dataset.source:
         return Rows(dataset, notes=notes)
     if pairs.source == dataset.heldout_source:
         raise InvalidInputError.of("preferences", "are the held-out rows: rows that were trained on prove nothing")
-    return Rows(dataset, _with_pairs(pairs, "preferences", strategy), notes)
+    return Rows(dataset, pairs, notes)
 
 
 def _with_pairs(rows: DatasetRef, field: str, strategy: Strategy) -> DatasetRef:

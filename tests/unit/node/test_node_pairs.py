@@ -155,3 +155,28 @@ def test_lines_that_are_no_text_or_have_no_end_are_named(tmp_path: Path) -> None
         "rows.jsonl:1: not UTF-8 (byte 11 of the line)",
         "rows.jsonl:2: longer than 1 MiB",
     )
+
+
+def test_pairs_that_ask_what_the_run_is_evaluated_on_are_left_out_whatever_their_form(tmp_path: Path) -> None:
+    plain = [{"instruction": f"q {n}", "input": "", "output": "yes"} for n in range(10)]
+    evaluated = DatasetTask(source(tmp_path, *plain, name="plain.jsonl"), "alpaca", 3, None)
+    prepare(evaluated, tmp_path / "data", 7)
+    heldout = {row["instruction"] for row in lines(tmp_path / "data" / "heldout.jsonl")}
+    pairs = [{"instruction": f"q  {n}", "chosen": "yes", "rejected": "no"} for n in range(10)]
+    task = DatasetTask(source(tmp_path, *pairs), "alpaca_pairs", 0, None, spares=evaluated)
+    assert prepare(task, tmp_path / "preferences", 7).train_rows == 7
+    asked = {row["instruction"] for row in lines(tmp_path / "preferences" / "train_chosen.jsonl")}
+    assert not {" ".join(text.split()) for text in asked} & heldout
+    chats = [
+        {"prompt": f"q {n}", "chosen": "yes", "rejected": "no"} for n in range(10)
+    ]  # fmt: skip
+    chat = DatasetTask(source(tmp_path, *chats, name="chats.jsonl"), "chat_pairs", 0, None, spares=evaluated)
+    assert prepare(chat, tmp_path / "chats", 7).train_rows == 7
+
+
+def test_pairs_that_are_all_evaluated_on_leave_nothing_to_train(tmp_path: Path) -> None:
+    plain = {"instruction": "q", "input": "", "output": "yes"}
+    evaluated = DatasetTask(source(tmp_path, plain, plain, name="plain.jsonl"), "alpaca", 1, None)
+    pairs = source(tmp_path, {"instruction": "q", "chosen": "yes", "rejected": "no"})
+    with pytest.raises(DataError, match="none is left to train"):
+        prepare(DatasetTask(pairs, "alpaca_pairs", 0, None, spares=evaluated), tmp_path / "data", 1)

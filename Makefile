@@ -26,7 +26,7 @@ QUICK_TESTS := $(wildcard tests/unit tests/architecture tests/contract tests/sim
 SLOW_TESTS := $(wildcard tests/integration)
 WHOLE_TESTS := $(wildcard tests/e2e)
 
-.PHONY: run test check setup trainer bench-strategies clean
+.PHONY: run test test-gpu check setup trainer bench-strategies clean
 
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
@@ -35,7 +35,7 @@ run: $(SERVICE) $(TRAINER)
 # their tests share trainings.
 test: $(SERVICE) $(TRAINER)
 	$(if $(QUICK_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(QUICK_TESTS))
-	$(if $(SLOW_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist loadfile $(SLOW_TESTS))
+	$(if $(SLOW_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist loadgroup $(SLOW_TESTS))
 	$(if $(WHOLE_TESTS),OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile $(WHOLE_TESTS))
 
 check: $(SERVICE)
@@ -43,6 +43,10 @@ check: $(SERVICE)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# On a machine with an NVIDIA GPU: 8-bit GaLore, QLoRA, bfloat16, the fused kernels.
+test-gpu: $(SERVICE) $(TRAINER)
+	$(BIN)/pytest -q -rs tests/integration/test_gpu_proofs.py
 
 # Half an hour on two quiet cores; writes BENCHMARK.md.
 bench-strategies: $(SERVICE) $(TRAINER)

@@ -1,6 +1,7 @@
 # make run [ONCE=1] [PORT=N]   set up what is missing, start the service, run and show the demonstration
 # make test                    everything that is tested, the quick things first
 # make check                   format, lint, types, import contracts
+# make bench-strategies        every strategy for the same simulated dollars, into BENCHMARK.md
 
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
@@ -17,6 +18,7 @@ TRAINER := .trainer/.made
 # Twice quiet: errors are shown, progress and remarks are not.
 PIP := -m pip install -qq --disable-pip-version-check --no-input
 
+JOBS ?= 2
 TORCH := torch==2.13.0
 TRAINERS := axolotl==0.19.0 galore_torch
 
@@ -24,21 +26,31 @@ QUICK_TESTS := $(wildcard tests/unit tests/architecture tests/contract tests/sim
 SLOW_TESTS := $(wildcard tests/integration)
 WHOLE_TESTS := $(wildcard tests/e2e)
 
-.PHONY: run test check setup trainer clean
+.PHONY: run test test-gpu check setup trainer bench-strategies clean
 
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
 
+# Two at a time: most of a slow test's time is the start of a trainer, which uses one core. Files stay together, since
+# their tests share trainings.
 test: $(SERVICE) $(TRAINER)
-	$(if $(QUICK_TESTS),$(BIN)/pytest -q $(QUICK_TESTS))
-	$(if $(SLOW_TESTS),$(BIN)/pytest -q $(SLOW_TESTS))
-	$(if $(WHOLE_TESTS),$(BIN)/pytest -q $(WHOLE_TESTS))
+	$(if $(QUICK_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(QUICK_TESTS))
+	$(if $(SLOW_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist loadgroup $(SLOW_TESTS))
+	$(if $(WHOLE_TESTS),OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile $(WHOLE_TESTS))
 
 check: $(SERVICE)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# On a machine with an NVIDIA GPU: 8-bit GaLore, QLoRA, bfloat16, the fused kernels.
+test-gpu: $(SERVICE) $(TRAINER)
+	$(BIN)/pytest -q -rs tests/integration/test_gpu_proofs.py
+
+# Half an hour on two quiet cores; writes BENCHMARK.md.
+bench-strategies: $(SERVICE) $(TRAINER)
+	$(BIN)/python -m bench.strategies
 
 setup: $(SERVICE) $(TRAINER)
 

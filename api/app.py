@@ -8,7 +8,21 @@ from api.auth import RefuseForeignPages, RequireBearer, is_loopback
 from api.errors import add_problem_handlers
 from api.limits import LimitBody
 from api.openapi import describe
-from api.routes import artifacts, events, health, ledger, logs, metrics, offers, problems, quotes, runs, strategies
+from api.routes import (
+    artifacts,
+    datasets,
+    events,
+    health,
+    ledger,
+    logs,
+    metrics,
+    offers,
+    problems,
+    push,
+    quotes,
+    runs,
+    strategies,
+)
 from api.web.pages import router as pages
 from orchestrator.bootstrap import Application, build_application
 from orchestrator.settings import Settings
@@ -31,7 +45,21 @@ def create_app(application: Application) -> FastAPI:
         redoc_url=None,
     )
     app.state.application = application
-    for resource in (runs, events, metrics, logs, artifacts, ledger, quotes, strategies, offers, health, problems):
+    for resource in (
+        runs,
+        datasets,
+        events,
+        metrics,
+        logs,
+        artifacts,
+        push,
+        ledger,
+        quotes,
+        strategies,
+        offers,
+        health,
+        problems,
+    ):
         app.include_router(resource.router)
     app.include_router(pages)
     add_problem_handlers(app)
@@ -42,7 +70,8 @@ def create_app(application: Application) -> FastAPI:
 
 def _protect(app: FastAPI, application: Application) -> None:
     """The last one added is asked first: who asks, then how much comes with it."""
-    app.add_middleware(LimitBody)
+    upload = application.settings.max_upload_megabytes << 20
+    app.add_middleware(LimitBody, others={("POST", datasets.PATH): upload})
     token = application.settings.api_token
     if token is not None:
         app.add_middleware(RequireBearer, token=token.get_secret_value())

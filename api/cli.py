@@ -6,45 +6,26 @@ refused by the service, 3 no service answers.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
 from rich.text import Text
 
-from api.cli_client import Client, RefusedError, UnreachableError, find_url, run_path
+from api.cli_client import inside, run_path
+from api.cli_datasets import datasets, upload
 from api.cli_doctor import installed
-from api.cli_options import (
-    BudgetOption,
-    DatasetOption,
-    GpusOption,
-    HeldoutOption,
-    HoursOption,
-    JsonOption,
-    ModelOption,
-    NameOption,
-    NoticesOption,
-    OverrideOption,
-    OverridesOption,
-    RunArgument,
-    SeedOption,
-    StrategyArgument,
-    UrlOption,
-    wish,
-)
-from api.cli_views import checks_table, quote_details, run_details, runs_table, show_problem, strategies_table
-from api.cli_watch import Watch, summary
+from api.cli_options import JsonOption, RunArgument, UrlOption
+from api.cli_push import push
+from api.cli_service import EXIT_REFUSED, err, service, show
+from api.cli_strategies import find, strategies_table, strategy_details
+from api.cli_submit import EXIT_BADLY, quote, run, watch
+from api.cli_views import checks_table, run_details, runs_table
 from orchestrator.settings import Settings
 
-EXIT_BADLY, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
-BAD_OUTCOMES = frozenset({"failed", "cancelled"})
 FOLLOW_SECONDS = 0.5
 
 app = typer.Typer(
@@ -54,34 +35,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-
-@contextmanager
-def service(url: str | None) -> Iterator[Client]:
-    """The service's client. What it refuses is shown, and becomes the exit code."""
-    settings = Settings()
-    token = settings.api_token.get_secret_value() if settings.api_token else None
-    try:
-        with Client(find_url(url, settings.home.absolute()), token) as client:
-            yield client
-    except RefusedError as error:
-        show_problem(err, {"title": str(error), **error.problem})
-        raise typer.Exit(EXIT_REFUSED) from error
-    except UnreachableError as error:
-        err.print(Text(f"{error}. Is it started? `latticeforge up`"))
-        raise typer.Exit(EXIT_UNREACHABLE) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def show(document: Any, picture: RenderableType, as_json: bool) -> None:
-    """The document for scripts, or the picture for people."""
-    if as_json:
-        typer.echo(json.dumps(document, indent=2))
-    else:
-        out.print(picture)
+app.command()(run)
+app.command()(quote)
+app.command()(watch)
+app.command()(upload)
+app.command()(datasets)
+app.command()(push)
 
 
 @app.command()
@@ -94,61 +53,6 @@ def up(
     words = [*(["--demo"] if demo else []), *(["--once"] if once else [])]
     words += [] if port is None else ["--port", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "workers.up", *words])  # noqa: S606 - it replaces this process
-
-
-@app.command()
-def run(
-    strategy: StrategyArgument,
-    budget: BudgetOption,
-    model: ModelOption = None,
-    dataset: DatasetOption = None,
-    heldout: HeldoutOption = None,
-    max_hours: HoursOption = None,
-    gpus: GpusOption = None,
-    seed: SeedOption = None,
-    name: NameOption = None,
-    override: OverrideOption = None,
-    overrides_file: OverridesOption = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it until it ends.")] = False,
-    notices: NoticesOption = False,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Submit a run: the best fine-tune that the budget buys."""
-    body = wish(
-        strategy=strategy, budget=budget, model=model, dataset=dataset, heldout=heldout, max_hours=max_hours,
-        gpus=gpus, seed=seed, name=name, override=override, overrides_file=overrides_file,
-    )  # fmt: skip
-    with service(url) as client:
-        submitted = client.post("/runs", body)
-        if watch:
-            follow(client, submitted["id"], notices, as_json)
-        else:
-            show(submitted, run_details(submitted), as_json)
-
-
-@app.command()
-def quote(
-    strategy: StrategyArgument,
-    budget: BudgetOption,
-    model: ModelOption = None,
-    dataset: DatasetOption = None,
-    heldout: HeldoutOption = None,
-    max_hours: HoursOption = None,
-    gpus: GpusOption = None,
-    override: OverrideOption = None,
-    overrides_file: OverridesOption = None,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Say what a run would buy and cost. Starts and reserves nothing."""
-    body = wish(
-        strategy=strategy, budget=budget, model=model, dataset=dataset, heldout=heldout, max_hours=max_hours,
-        gpus=gpus, override=override, overrides_file=overrides_file,
-    )  # fmt: skip
-    with service(url) as client:
-        quoted = client.post("/quotes", body)
-        show(quoted, quote_details(quoted), as_json)
 
 
 @app.command()
@@ -172,25 +76,6 @@ def show_run(run_id: RunArgument, url: UrlOption = None, as_json: JsonOption = F
     with service(url) as client:
         document = client.get(run_path(run_id))
         show(document, run_details(document), as_json)
-
-
-@app.command()
-def watch(
-    run_id: RunArgument, notices: NoticesOption = False, url: UrlOption = None, as_json: JsonOption = False
-) -> None:
-    """Show a run live until it ends."""
-    with service(url) as client:
-        follow(client, run_id, notices, as_json)
-
-
-def follow(client: Client, run_id: str, notices: bool, as_json: bool) -> None:
-    """Show the run to its end; exit code 1 if that was a bad one."""
-    screen = err if as_json else out
-    screen.print(Text(f"{client.url}/r/{run_id}"))
-    document = Watch(client, screen, sys.stdin if notices else None).follow(run_id)
-    show(document, summary(document, client.url), as_json)
-    if document["outcome"] in BAD_OUTCOMES:
-        raise typer.Exit(EXIT_BADLY)
 
 
 @app.command()
@@ -238,13 +123,14 @@ def top_up(
 @app.command()
 def artifacts(
     run_id: RunArgument,
+    result: Annotated[bool, typer.Option("--result", help="Only what is needed to use the result.")] = False,
     download: Annotated[Path | None, typer.Option(file_okay=False, help="Copy them all into this folder.")] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the files that a run left, or fetch them."""
     with service(url) as client:
-        document = client.get(run_path(run_id, "/artifacts"))
+        document = client.get(run_path(run_id, "/artifacts"), only="result" if result else None)
         listing = "\n".join(f"{each['size']:>12,}  {each['path']}" for each in document["artifacts"])
         show(document, Text(listing), as_json)
         if download is not None:
@@ -253,21 +139,23 @@ def artifacts(
             err.print(Text(f"{len(document['artifacts'])} files in {download}"))
 
 
-def inside(folder: Path, path: str) -> Path:
-    """`path` under `folder`; the service names paths, and none of them may lead out of it."""
-    root = folder.resolve()
-    target = (root / path).resolve()
-    if not target.is_relative_to(root) or target == root:
-        raise UnreachableError(f"the service names a file outside its folder: {path!r}")
-    return target
-
-
 @app.command()
-def strategies(url: UrlOption = None, as_json: JsonOption = False) -> None:
-    """List the ways to train."""
+def strategies(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Say all about this one.")] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the ways to train, or say all about one of them."""
     with service(url) as client:
         document = client.get("/strategies")
+    if name is None:
         show(document, strategies_table(document["strategies"]), as_json)
+        return
+    found = find(document["strategies"], name)
+    if found is None:
+        err.print(Text(f"No strategy {name!r}; known: {', '.join(each['key'] for each in document['strategies'])}"))
+        raise typer.Exit(EXIT_REFUSED)
+    show(found, strategy_details(found, document["techniques"]), as_json)
 
 
 @app.command()

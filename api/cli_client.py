@@ -15,6 +15,8 @@ import httpx
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 TIMEOUT = httpx.Timeout(30.0, connect=3.0)
+UPLOAD_TIMEOUT = httpx.Timeout(30.0, connect=3.0, read=900.0)
+"""The service answers when it has looked at every row."""
 STREAM_TIMEOUT = httpx.Timeout(30.0, connect=3.0, read=25.0)
 """A live stream says at least every ten seconds that it is still there."""
 
@@ -60,6 +62,15 @@ def run_path(run_id: str, part: str = "") -> str:
     return f"/runs/{run_id}{part}"
 
 
+def inside(folder: Path, path: str) -> Path:
+    """`path` under `folder`; the service names paths, and none of them may lead out of it."""
+    root = folder.resolve()
+    target = (root / path).resolve()
+    if not target.is_relative_to(root) or target == root:
+        raise UnreachableError(f"the service names a file outside its folder: {path!r}")
+    return target
+
+
 class Client:
     """Every method raises `UnreachableError` when nobody answers and `RefusedError` for a problem."""
 
@@ -82,6 +93,13 @@ class Client:
 
     def post(self, path: str, body: Mapping[str, object] | None = None, key: str | None = None) -> Json:
         return self._ask("POST", path, json=body, headers={"Idempotency-Key": key} if key else {})
+
+    def upload(self, path: str, file: Path, media_type: str, **query: str) -> Json:
+        """Send the file as it is, a piece at a time."""
+        with file.open("rb") as body:
+            return self._ask(
+                "POST", path, params=query, content=body, headers={"Content-Type": media_type}, timeout=UPLOAD_TIMEOUT
+            )
 
     def readiness(self) -> Json:
         """The diagnosis, whether all is well or not."""

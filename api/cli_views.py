@@ -10,6 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from api.cli_figures import dollars, duration, facts
+from api.cli_results import results_tables
+from api.cli_stages import planned_table, stages_table, steps
+
 Json = Mapping[str, Any]
 
 OUTCOME_STYLES = {"completed": "green", "budget_reached": "yellow", "time_reached": "yellow", "cancelled": "dim",
@@ -24,30 +28,6 @@ def state(run: Json) -> Text:
     return Text(str(run["status"]), style="cyan")
 
 
-def dollars(amount: object, places: int = 4) -> str:
-    """An exact amount, shortened for the eye; the exact one is in `--json`."""
-    return f"${float(str(amount)):.{places}f}"
-
-
-def duration(seconds: float | None) -> str:
-    """`90` -> `1:30`; a dash for unknown."""
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
-    """Names on the left, values on the right."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, value)
-    return table
-
-
 def runs_table(runs: Iterable[Json]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     # An id that is cut short cannot be copied: when the terminal is narrow, names give way.
@@ -58,13 +38,13 @@ def runs_table(runs: Iterable[Json]) -> Table:
     table.add_column("step", no_wrap=True, justify="right", min_width=7)
     table.add_column("spent / budget", no_wrap=True, justify="right", min_width=15)
     for run in runs:
-        progress = run.get("progress") or {"step": 0, "max_steps": 0}
+        step, most = steps(run)
         table.add_row(
             run["id"],
             escape(run["name"]),
             run["strategy"],
             state(run),
-            f"{progress['step']}/{progress['max_steps']}",
+            f"{step}/{most}",
             f"{dollars(run['budget']['spent'], 2)} / {dollars(run['budget']['cap'], 2)}",
         )
     return table
@@ -87,46 +67,17 @@ def run_details(run: Json) -> RenderableType:
         ("result", escape(run["checkpoint"] or "-")),
     ]
     rows += [("note", escape(note)) for note in run["notes"]]
-    parts: list[RenderableType] = [facts(rows), Text(), stages_table(run["stages"])]
-    if results := results_table(run):
+    parts: list[RenderableType] = [facts(rows), Text(), stages_table(run)]
+    for results in results_tables(run):
         parts += [Text(), results]
     return Group(*parts)
-
-
-def stages_table(stages: Iterable[Json]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("stage", "status", "attempt", "step", "ended by", "message"):
-        table.add_column(column)
-    for stage in stages:
-        table.add_row(
-            stage["id"], stage["status"], str(stage["attempt"]), f"{stage['step']}/{stage['max_steps']}",
-            stage["exit_cause"] or "-", escape(stage["message"][-200:]),
-        )  # fmt: skip
-    return table
-
-
-def results_table(run: Json) -> Table | None:
-    """Held-out loss and exact match before and after the training; None while there is no evaluation."""
-    found = {each["subject"]: each for stage in run["stages"] for each in stage["results"] if "subject" in each}
-    if not found:
-        return None
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("evaluation", "held-out loss", "exact match", "rows"):
-        table.add_column(column, justify="left" if column == "evaluation" else "right")
-    for subject, label in (("base", "before"), ("tuned", "after")):
-        if subject in found:
-            each = found[subject]
-            match = each.get("exact_match")
-            matched = "-" if match is None else f"{100 * match:.1f} %"
-            table.add_row(label, f"{each['heldout_loss']:.4f}", matched, f"{each['rows']}/{each['of_rows']}")
-    return table
 
 
 def quote_details(quote: Json) -> RenderableType:
     plan = quote["plan"]
     seconds, cost = plan["seconds"], plan["cost"]
     limit = f", cut short by the {plan['limit'].replace('_', ' ')}" if plan["limit"] else ""
-    return facts(
+    told = facts(
         [
             ("strategy", quote["strategy"]),
             ("model", escape(quote["model"])),
@@ -139,16 +90,7 @@ def quote_details(quote: Json) -> RenderableType:
             *(("note", escape(note)) for note in quote["notes"]),
         ]
     )
-
-
-def strategies_table(strategies: Iterable[Json]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("strategy", "title", "techniques", "available"):
-        table.add_column(column)
-    for each in strategies:
-        techniques = ", ".join(technique["title"] for technique in each["techniques"])
-        table.add_row(each["key"], each["title"], techniques, "yes" if each["available"] else "not yet")
-    return table
+    return Group(told, Text(), planned_table(plan["stages"]))
 
 
 def checks_table(checks: Iterable[Json]) -> Table:

@@ -16,7 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli_client import Client, Event, Json, RefusedError, UnreachableError, run_path
-from api.cli_views import dollars, duration, facts, results_table, state
+from api.cli_figures import dollars, duration, facts, figure
+from api.cli_results import results_tables
+from api.cli_stages import place, steps
+from api.cli_views import state
 
 SEEN_EVENTS = 5
 PATIENCE_SECONDS = 60.0
@@ -50,8 +53,13 @@ class Watched:
         if event.name == "metric" and data.get("event") == "step":
             self.loss = _number(data.get("loss"))
             self.tokens_per_second = _number(data.get("tokens_per_second"))
-        elif said := describe(event.name, data):
+        elif said := describe(event.name, self._titled(data)):
             self.recent.append(f"{str(event.data.get('at', ''))[11:19]}  {said}")
+
+    def _titled(self, data: Json) -> Json:
+        """What an event says of a stage, by the stage's title."""
+        titles = {each["id"]: each["title"] for each in self.run.get("stages", ())}
+        return {**data, "stage": titles.get(data.get("stage"), data.get("stage"))} if "stage" in data else data
 
 
 def _number(value: object) -> float | None:
@@ -76,24 +84,28 @@ def _describe_metric(data: Json) -> str:
     if event == "checkpoint":
         return f"checkpoint at step {data.get('step')}"
     if event == "sized":
-        return f"{data.get('seconds_per_step'):.2f} s a step: {data.get('max_steps')} steps fit"
+        return f"{figure(data.get('seconds_per_step'), 3)} s a step: {data.get('max_steps')} steps fit"
+    if event == "merged":
+        return "merged into a whole model"
     if event == "evaluation":
-        return f"held-out loss of the {data.get('subject')}: {data.get('heldout_loss'):.4f}"
+        return f"held-out loss of the {data.get('subject')}: {figure(data.get('heldout_loss'))}"
+    if event == "harness":
+        return f"{data.get('task')} {data.get('metric')} of the {data.get('subject')}: {figure(data.get('value'))}"
     return ""
 
 
 def panel(watched: Watched, width: int) -> RenderableType:
     """The live picture: one bar, one line of figures, the last events."""
     run = watched.run
-    progress = run.get("progress") or {"stage": "-", "step": 0, "max_steps": 0, "seconds_left": None}
+    step, most = steps(run)
+    number, title = place(run)
+    left = (run.get("progress") or {}).get("seconds_left")
     bar = Table.grid(padding=(0, 2, 0, 0))
     bar.add_row(
         state(run),
-        Text(progress["stage"]),
-        ProgressBar(
-            total=max(progress["max_steps"], 1), completed=progress["step"], width=max(min(width - 60, 50), 10)
-        ),
-        Text(f"step {progress['step']}/{progress['max_steps']}"),
+        ProgressBar(total=max(most, 1), completed=step, width=max(min(width - 60, 50), 10)),
+        Text(f"step {step}/{most}"),
+        Text(f"stage {number} of {len(run['stages'])}: {title}" if number else "", no_wrap=True, overflow="ellipsis"),
     )
     money = run["budget"]
     figures = Text(
@@ -102,7 +114,7 @@ def panel(watched: Watched, width: int) -> RenderableType:
                 f"loss {watched.loss:.4f}" if watched.loss is not None else "loss -",
                 f"{watched.tokens_per_second:,.0f} tokens/s" if watched.tokens_per_second is not None else "- tokens/s",
                 f"{dollars(money['spent'])} of {dollars(money['cap'], 2)}",
-                f"{duration(progress['seconds_left'])} left",
+                f"{duration(left)} left",
             )
         )
     )
@@ -188,5 +200,4 @@ def summary(run: Json, url: str) -> RenderableType:
         ("result", run["checkpoint"] or "-"),
         ("page", f"{url}/r/{run['id']}"),
     ]
-    results = results_table(run)
-    return facts(rows) if results is None else Group(facts(rows), Text(), results)
+    return Group(facts(rows), *(part for table in results_tables(run) for part in (Text(), table)))

@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Path, Request
 
 from orchestrator.bootstrap import Application
 from orchestrator.domain.errors import InvalidInputError
-from orchestrator.domain.ids import RunId, parse_run_id
+from orchestrator.domain.ids import DatasetId, RunId, parse_dataset_id, parse_run_id
 from orchestrator.services.submit_run import MAX_IDEMPOTENCY_KEY
 
 
@@ -20,6 +20,12 @@ async def _run_id(
     run_id: Annotated[str, Path(description="A run's id.", examples=["run_3f9c1a7be204"])],
 ) -> RunId:
     return parse_run_id(run_id)
+
+
+async def _dataset_id(
+    dataset_id: Annotated[str, Path(description="An uploaded dataset's id.", examples=["ds_9f86d081884c7d65"])],
+) -> DatasetId:
+    return parse_dataset_id(dataset_id)
 
 
 async def _idempotency_key(
@@ -39,5 +45,6 @@ async def _idempotency_key(
 
 
 App = Annotated[Application, Depends(_application)]
+DatasetIdPath = Annotated[DatasetId, Depends(_dataset_id)]
 RunIdPath = Annotated[RunId, Depends(_run_id)]
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]

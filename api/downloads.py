@@ -8,24 +8,20 @@ from urllib.parse import quote
 
 from fastapi.responses import StreamingResponse
 
-from orchestrator.domain.errors import NotFoundError
 from orchestrator.domain.ids import RunId
 from orchestrator.services.read import ReadRuns
 
 
 def download(read: ReadRuns, run_id: RunId, path: str) -> StreamingResponse:
     """The file at `path` of the run; `NotFoundError` unless it is one of those that the run lists."""
-    size = next((each.size for each in read.artifacts(run_id) if each.path == path), None)
-    if size is None:
-        raise NotFoundError("artifact", path[:200])
-    pieces = read.artifact(run_id, path)
+    file = read.artifact(run_id, path)
     # The first piece is read here: what is wrong with the file must be said before an answer has begun.
-    first = next(pieces, b"")
+    first = next(file.pieces, b"")
     return StreamingResponse(
-        exactly(itertools.chain((first,), pieces), size),
+        exactly(itertools.chain((first,), file.pieces), file.size),
         media_type="application/octet-stream",
         headers={
-            "Content-Length": str(size),
+            "Content-Length": str(file.size),
             "Content-Disposition": content_disposition(path.rsplit("/", 1)[-1]),
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "sandbox",

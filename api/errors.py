@@ -49,8 +49,6 @@ STATUS_OF: Mapping[type[LatticeForgeError], ProblemType] = MappingProxyType(
     {
         MalformedBodyError: ProblemType(400, "malformed-body", "The body cannot be read"),
         InvalidInputError: ProblemType(422, "invalid-input", "The input cannot be accepted as it is"),
-        # Not 501: the server works, and the client has the remedy: name a strategy that is built.
-        errors.NotBuiltError: ProblemType(422, "not-built", "Known, but not built yet"),
         errors.UnaffordableError: ProblemType(402, "unaffordable", "The budget does not pay for any training"),
         errors.NotFoundError: ProblemType(404, "not-found", "No such thing"),
         errors.ConflictError: ProblemType(409, "conflict", "The present state does not allow this"),
@@ -58,6 +56,8 @@ STATUS_OF: Mapping[type[LatticeForgeError], ProblemType] = MappingProxyType(
         errors.LedgerError: ProblemType(409, "ledger-refused", "The ledger refuses this movement of money"),
         errors.IllegalTransitionError: ProblemType(409, "illegal-transition", "The run's status does not allow this"),
         errors.ComputeError: ProblemType(503, "compute-unavailable", "The compute backend does not answer"),
+        errors.HubError: ProblemType(502, "hub-failed", "The model hub refused or did not answer"),
+        errors.StorageError: ProblemType(507, "insufficient-storage", "The service's disk does not take it"),
         errors.TrainerUnavailableError: ProblemType(503, "trainer-unavailable", "The trainer is not installed"),
         LatticeForgeError: ProblemType(500, "internal-error", "Something went wrong inside the service"),
     }
@@ -115,8 +115,6 @@ def _detail(error: LatticeForgeError) -> str:
 def _extensions(error: LatticeForgeError) -> dict[str, Any]:
     if isinstance(error, InvalidInputError):
         return {"errors": _views(error.problems)}
-    if isinstance(error, errors.NotBuiltError):
-        return {"errors": _views((FieldProblem("strategy", str(error)),))}
     if not isinstance(error, errors.UnaffordableError):
         return {}
     if error.cheapest_micros is None:

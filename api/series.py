@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from api.schemas.journal import MetricSeries, MetricView
-from orchestrator.domain.ids import RunId
+from orchestrator.domain.ids import RunId, StageId
 from orchestrator.domain.journal import EntryKind, StoredEntry
+from orchestrator.domain.run import Run
 from orchestrator.services.read import ReadRuns
 
 PAGE = 2000
@@ -21,24 +22,42 @@ Extreme = Callable[[MetricView], float]
 
 def read_series(read: ReadRuns, run_id: RunId, after: int, limit: int, event: str | None) -> MetricSeries:
     """The first `limit` metrics with seq > `after`, of `event` only if it is given."""
-    wanted: list[MetricView] = []
-    last = after
+    wanted: list[StoredEntry] = []
+    last, full = after, False
     for stored in _scan(read, run_id, after):
-        if len(wanted) == limit:
-            return MetricSeries(metrics=wanted, next=last, more=True)
+        if full := len(wanted) == limit:
+            break
         last = stored.seq
-        view = MetricView.of(stored)
-        if event in {None, view.event}:
-            wanted.append(view)
-    return MetricSeries(metrics=wanted, next=last, more=_is_more(read, run_id, last))
+        if event in {None, str(stored.entry.data.get("event", ""))}:
+            wanted.append(stored)
+    more = full or _is_more(read, run_id, last)
+    # Read after the lines: a training that has told of a step follows on what is finished by now.
+    before = steps_before(read.one(run_id).run)
+    metrics = [MetricView.of(stored, before.get(stored.entry.stage_id, 0)) for stored in wanted]
+    return MetricSeries(metrics=metrics, next=last, more=more)
 
 
 def read_thinned(read: ReadRuns, run_id: RunId, after: int, points: int, event: str | None) -> MetricSeries:
-    """The whole series after `after`, its steps thinned to about `points`; other events are all kept."""
+    """The whole series after `after`, its steps thinned to about `points`; other events are all kept. Each training is
+    thinned by itself: losses of two objectives are not to be compared, and every beginning and end stays."""
     series = read_series(read, run_id, after, MOST_SCANNED, event)
-    kept = {view.seq for view in thinned([view for view in series.metrics if view.event == STEP], points)}
+    steps = [view for view in series.metrics if view.event == STEP]
+    kept: set[int] = set()
+    for _, training in itertools.groupby(steps, key=lambda view: view.stage):
+        views = list(training)
+        kept |= {view.seq for view in thinned(views, max(points * len(views) // len(steps), 2))}
     metrics = [view for view in series.metrics if view.event != STEP or view.seq in kept]
     return MetricSeries(metrics=metrics, next=series.next, more=series.more)
+
+
+def steps_before(run: Run) -> dict[StageId | None, int]:
+    """For each training of `run` the steps that those before it have taken; they are finished when it begins."""
+    before: dict[StageId | None, int] = {}
+    count = 0
+    for stage in run.stages:
+        before[stage.id] = count
+        count += stage.step
+    return before
 
 
 def thinned(steps: Sequence[MetricView], points: int) -> list[MetricView]:

@@ -12,7 +12,9 @@ from orchestrator.adapters.axolotl.trainer import CPU_ACCELERATOR, AxolotlTraine
 from orchestrator.adapters.celery.wakeup import CeleryWakeup
 from orchestrator.adapters.db.migrate import migrate as migrate_database
 from orchestrator.adapters.db.store import SqlStore
+from orchestrator.adapters.huggingface.hub import HuggingFaceHub
 from orchestrator.adapters.inputs.folders import FolderInputs
+from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.compute import LocalCompute
 from orchestrator.adapters.local.prices import LocalPrices
 from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
@@ -21,10 +23,12 @@ from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
 from orchestrator.domain.money import MICROS_PER_DOLLAR
-from orchestrator.domain.planner import Overheads
+from orchestrator.domain.shares import Overheads
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute
+from orchestrator.ports.datasets import Datasets
+from orchestrator.ports.hub import Hub
 from orchestrator.ports.ids import Ids
 from orchestrator.ports.inputs import Inputs
 from orchestrator.ports.prices import Prices
@@ -36,12 +40,16 @@ from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
+from orchestrator.services.publish_result import PublishResult
+from orchestrator.services.push_result import PushResult
 from orchestrator.services.quote import QuoteRun
 from orchestrator.services.read import ReadRuns
+from orchestrator.services.read_datasets import ReadDatasets
 from orchestrator.services.reap import Reap
 from orchestrator.services.submit_run import SubmitRun
 from orchestrator.services.sweep import Sweep
 from orchestrator.services.top_up_budget import TopUpBudget
+from orchestrator.services.upload_dataset import UploadDataset
 from orchestrator.settings import CHECKOUT, Settings
 
 log = logging.getLogger(__name__)
@@ -56,7 +64,9 @@ class Ports:
     trainer: Trainer
     prices: Prices
     inputs: Inputs
+    datasets: Datasets
     artifacts: Artifacts
+    hub: Hub
     clock: Clock
     ids: Ids
     wakeup: Wakeup
@@ -73,8 +83,12 @@ class Application:
     quote: QuoteRun
     submit: SubmitRun
     read: ReadRuns
+    upload: UploadDataset
+    datasets: ReadDatasets
     cancel: CancelRun
     top_up: TopUpBudget
+    push: PushResult
+    publish: PublishResult
     advance: AdvanceRun
     guard: GuardBudgets
     sweep: Sweep
@@ -93,8 +107,12 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         quote=quote,
         submit=SubmitRun(ports.store, quote, ports.clock, ports.ids, ports.wakeup, ports.notify),
         read=ReadRuns(ports.store, ports.artifacts, ports.prices, ports.clock),
+        upload=UploadDataset(ports.datasets, ports.clock),
+        datasets=ReadDatasets(ports.datasets),
         cancel=CancelRun(ports.store, ports.clock, ports.wakeup, ports.notify),
         top_up=TopUpBudget(ports.store, ports.clock, ports.wakeup, ports.notify),
+        push=PushResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.wakeup, ports.notify),
+        publish=PublishResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.notify),
         advance=AdvanceRun(ports.store, ports.compute, ports.trainer, ports.prices, ports.clock, ports.notify),
         guard=GuardBudgets(ports.store, ports.compute, ports.clock),
         sweep=Sweep(ports.store, ports.clock, ports.wakeup),
@@ -122,7 +140,9 @@ def open_ports(settings: Settings) -> Ports:
         trainer=AxolotlTrainer("cpu" if on_cpu else "cuda"),
         prices=prices,
         inputs=_inputs(settings),
+        datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
+        hub=HuggingFaceHub(settings.hub_endpoint, settings.hub_secret),
         clock=clock,
         ids=SystemIds(),
         wakeup=CeleryWakeup(settings.redis_url),
@@ -172,6 +192,8 @@ def _inputs(settings: Settings) -> FolderInputs:
         settings.default_dataset or str(data / "train.jsonl"),
         None if settings.default_dataset else str(data / "heldout.jsonl"),
         settings.roots,
+        settings.default_preferences or (None if settings.default_dataset else str(data / "preferences.jsonl")),
+        FolderDatasets(settings.uploads),
     )
 
 

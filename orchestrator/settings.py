@@ -6,7 +6,7 @@ import os
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -28,14 +28,26 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = None
     """When set, every request but the health checks needs `Authorization: Bearer <token>`."""
 
+    hub_token: SecretStr | None = None
+    """What results are pushed to the Hugging Face Hub with; default: `HF_TOKEN`. Unlike that one, which gated models
+    are read with, it is never given to a job."""
+    hf_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("HF_TOKEN", "hf_token"))
+    hub_endpoint: str = Field(
+        default="https://huggingface.co", validation_alias=AliasChoices("HF_ENDPOINT", "hub_endpoint")
+    )
+
     node_python: Path = CHECKOUT / ".trainer" / "bin" / "python"
     """The Python of the trainer's environment."""
     default_model: str | None = None
     default_dataset: str | None = None
+    default_preferences: str | None = None
     """What a run uses that names none; default: the demonstration's under `home`/demo."""
     input_roots: str = ""
     """Folders that models and datasets may be read from, separated by `:`; default: the checkout, `home` and the
     user's home directory."""
+
+    max_upload_megabytes: int = Field(default=1024, ge=1)
+    """The largest dataset that may be uploaded, in MiB."""
 
     local_dollars_per_device_hour: Decimal = Field(default=Decimal("4.00"), gt=0)
     """What this machine is priced at: the study book's H200 rate, so that the money is exercised."""
@@ -58,9 +70,20 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home.absolute() / 'latticeforge.db'}"
 
     @property
+    def hub_secret(self) -> str | None:
+        """The token for the hub; an empty one, as an unset variable of a container is, is none."""
+        given = (each.get_secret_value().strip() for each in (self.hub_token, self.hf_token) if each is not None)
+        return next(filter(None, given), None)
+
+    @property
     def demo(self) -> Path:
         """The demonstration's folder: model/ and dataset/."""
         return self.home.absolute() / "demo"
+
+    @property
+    def uploads(self) -> Path:
+        """Where uploaded datasets are kept."""
+        return self.home.absolute() / "datasets"
 
     @property
     def roots(self) -> tuple[Path, ...]:

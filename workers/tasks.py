@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from orchestrator.domain.errors import LatticeForgeError
 from orchestrator.domain.ids import parse_run_id
@@ -15,6 +16,7 @@ MOST_TICKS = 8
 """Ticks in a row for a run that keeps changing, before others have their turn."""
 
 _alive = SignOfLife("worker", application)
+_uploading = threading.Lock()
 
 
 @app.task(name="latticeforge.advance_run")  # type: ignore[untyped-decorator] # Celery comes without types
@@ -27,6 +29,20 @@ def advance_run(run_id: str) -> None:
                 return
     except LatticeForgeError as error:
         log.warning("%s was not advanced: %s", run_id, error)
+
+
+@app.task(name="latticeforge.upload_result")  # type: ignore[untyped-decorator] # Celery comes without types
+def upload_result(run_id: str) -> None:
+    """Publish a run's result, if that is due. May take hours: one at a time, so that the ticks keep their threads. What
+    is not begun now is asked for again by the next sweep."""
+    if not _uploading.acquire(blocking=False):
+        return
+    try:
+        application().publish.execute(parse_run_id(run_id))
+    except LatticeForgeError as error:
+        log.warning("%s was not published: %s", run_id, error)
+    finally:
+        _uploading.release()
 
 
 @app.task(name="latticeforge.sweep")  # type: ignore[untyped-decorator] # Celery comes without types

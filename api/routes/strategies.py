@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.json_body import StrictRoute
-from api.schemas.strategy import StrategyList, StrategyView
+from api.schemas.strategy import StrategyList
 from orchestrator.domain.strategies import STRATEGIES
 
 router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
@@ -13,5 +13,5 @@ router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
 
 @router.get("/strategies", summary="List the strategies")
 async def strategies() -> StrategyList:
-    """With their techniques, papers, claims and complete settings."""
-    return StrategyList(strategies=[StrategyView.of(strategy) for strategy in STRATEGIES])
+    """With their stages, parameters and settings; the techniques with papers, costs, claims and what they exclude."""
+    return StrategyList.whole(STRATEGIES)

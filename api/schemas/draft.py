@@ -7,15 +7,26 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.schemas.view import FreeJson
+from orchestrator.domain.formats import KNOWN_FORMATS
 from orchestrator.domain.strategies import STRATEGIES
+from orchestrator.domain.techniques import TECHNIQUES
 from orchestrator.services.draft import DEFAULT_SEED, MAX_GPUS, MAX_HOURS, MAX_NAME, RunDraft
 
 _MONEY = {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]{1,6})?$"}
+_HARNESS = {
+    "type": ["object", "null"],
+    "properties": {
+        "tasks": {"type": "array", "items": {"type": "string"}},
+        "include_path": {"type": ["string", "null"]},
+        "limit": {"type": ["integer", "null"]},
+    },
+}
+_TECHNIQUES = ", ".join(f"`{key}`" for key in TECHNIQUES)
 _STRATEGIES = ", ".join(f"`{each.key}`" for each in STRATEGIES)
 
 
 class RunDraftBody(BaseModel):
-    """A run as it is wished for. Only `strategy` and `budget` are required."""
+    """A run as it is wished for. Only `budget` and `strategy` (or `recipe`) are required."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -32,19 +43,45 @@ class RunDraftBody(BaseModel):
                     "seed": 7,
                     "name": "first try",
                 },
+                {"strategy": "relora", "budget": 32, "parameters": {"iterations": 3, "rank": 64}},
+                {"strategy": "split", "budget": 48, "dataset": "rows.jsonl", "preferences": "pairs.jsonl"},
+                {"strategy": "custom", "budget": 20, "techniques": ["dora", "neftune"], "merged": True},
+                {"budget": 20, "recipe": "base_model: HuggingFaceTB/SmolLM2-135M\nadapter: lora\nlora_r: 32\n..."},
             ]
         },
     )
 
-    strategy: Annotated[Any, WithJsonSchema({"type": "string"})] = Field(
-        description=f"A strategy's name, letter or alias, in any case: {_STRATEGIES}, or `A` to `D`."
+    strategy: Annotated[Any, WithJsonSchema({"type": ["string", "null"]})] = Field(
+        None,
+        description=f"A strategy's name, letter or alias, in any case: {_STRATEGIES}, or `A` to `D`. Required "
+        "unless there is a `recipe`.",
     )
     budget: Annotated[Any, WithJsonSchema(_MONEY)] = Field(
         description="US dollars, as a number or a decimal string. Not one cent more is spent."
     )
+    techniques: Annotated[Any, WithJsonSchema({"type": ["array", "null"], "items": {"type": "string"}})] = Field(
+        None, description=f"For `custom`, any that go together: {_TECHNIQUES}."
+    )
+    parameters: FreeJson = Field(
+        default_factory=dict, description="The strategy's and its techniques' own, as `GET /strategies` lists them."
+    )
+    recipe: Annotated[Any, WithJsonSchema({"type": ["string", "object", "null"]})] = Field(
+        None,
+        description="An Axolotl configuration of your own, as YAML text or as an object. The study book's spellings "
+        "are translated, what the service decides is set aside with a note, an unknown key is refused.",
+    )
     model: str | None = Field(None, description="A folder or a hub id; default: the demonstration's model.")
-    dataset: str | None = Field(None, description="A JSONL file or a hub id; default: the demonstration's dataset.")
-    heldout: str | None = Field(None, description="A JSONL file to evaluate on; default: rows split from the dataset.")
+    dataset: str | None = Field(
+        None,
+        description="A JSONL or Parquet file, an uploaded dataset's id, or a hub id with its format if that is not "
+        f"alpaca, `owner/name:messages`; default: the demonstration's dataset. Formats: {KNOWN_FORMATS}.",
+    )
+    preferences: str | None = Field(
+        None, description="Preference pairs for a strategy that trains on them after another dataset (`split`)."
+    )
+    heldout: str | None = Field(
+        None, description="A file or an uploaded dataset to evaluate on; default: rows split from the dataset."
+    )
     max_hours: Annotated[Any, WithJsonSchema({"type": ["number", "null"], "exclusiveMinimum": 0})] = Field(
         None, description=f"The most machine time, in hours, at most {MAX_HOURS}."
     )
@@ -54,8 +91,18 @@ class RunDraftBody(BaseModel):
     overrides: FreeJson = Field(
         default_factory=dict, description="The trainer's own keys; they replace the strategy's values."
     )
-    seed: Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 2**31 - 1})] = Field(
-        DEFAULT_SEED, description="Decides the split, the order of the rows and the initial weights."
+    training_overrides: FreeJson = Field(
+        default_factory=dict,
+        description="Overrides for single trainings of the run by their number, after those for all: "
+        '`{"2": {"learning_rate": 1e-5}}`.',
+    )
+    merged: bool = Field(False, description="Whether the adapter is merged into a whole model at the end.")
+    harness: Annotated[Any, WithJsonSchema(_HARNESS)] = Field(
+        None, description="Tasks of lm-evaluation-harness to run on the model before and after."
+    )
+    seed: Annotated[Any, WithJsonSchema({"type": ["integer", "null"], "minimum": 0, "maximum": 2**31 - 1})] = Field(
+        None,
+        description=f"Decides the split, the order of the rows and the initial weights; default {DEFAULT_SEED}.",
     )
     name: str = Field("", max_length=MAX_NAME, description="Shown in lists; anything.")
 

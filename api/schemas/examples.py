@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from api.schemas.datasets import UploadedDatasetList, UploadedDatasetView
 from api.schemas.files import ArtifactList, ArtifactView, LogView
 from api.schemas.health import CheckView, LivenessView, ReadinessView
 from api.schemas.journal import EventView, MetricSeries, MetricView
@@ -14,26 +15,28 @@ from api.schemas.offer import OfferList, OfferView
 from api.schemas.plan import QuoteView
 from api.schemas.problem import ProblemTypeView
 from api.schemas.run import RunList, RunView
-from api.schemas.strategy import StrategyList, StrategyView
+from api.schemas.strategy import StrategyList
 from api.schemas.view import View
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Allowances, bill
-from orchestrator.domain.funding import plan_stages
-from orchestrator.domain.ids import RunId, StageId, lease_id
+from orchestrator.domain.funding import plan_request, plan_stages
+from orchestrator.domain.ids import RunId, StageId, dataset_id, lease_id
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.money import Rate, parse_dollars
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import Overheads, PlanRequest, make_plan
-from orchestrator.domain.recipe import TrainingShape
+from orchestrator.domain.planner import make_plan
 from orchestrator.domain.run import DatasetRef, Run, RunSpec
+from orchestrator.domain.shares import Overheads
 from orchestrator.domain.stages import StageStatus
-from orchestrator.domain.strategies import find_strategy
+from orchestrator.domain.strategies import Wishes, expand, find_strategy
 from orchestrator.ports.artifacts import Artifact, LogSlice
+from orchestrator.ports.datasets import UploadedDataset
 from orchestrator.services.quote import Quote
 from orchestrator.services.read import ReadingPage, RunReading
 
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _RUN_ID = RunId("run_3f9c1a7be204")
 _STARTED = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 _NOW = _STARTED + timedelta(minutes=10)
@@ -59,20 +62,12 @@ _SPEC = RunSpec(
     model_parameters=134_515_008,
     model_is_local=False,
     dataset=DatasetRef("tatsu-lab/alpaca", "alpaca", 52_002, 64, is_local=False),
-    recipe=_STRATEGY.recipe(),
+    stages=expand(_STRATEGY, Wishes({})),
     seed=42,
     name="first try",
 )
 _PLAN = make_plan(
-    PlanRequest(
-        recipe=_SPEC.recipe,
-        shape=TrainingShape.from_recipe(_SPEC.recipe),
-        train_rows=_SPEC.dataset.train_rows,
-        parameters=_SPEC.model_parameters,
-        available=_CAP,
-        max_seconds=None,
-        gpus=None,
-    ),
+    plan_request(_SPEC, (), _CAP, None),
     (_OFFER,),
     {"local": Overheads(provision=1, startup=15)},
     {"local": Allowances(detect=2, checkpoint=8, teardown=3)},
@@ -94,8 +89,8 @@ def _reading() -> RunReading:
         step=1200,
         max_steps=_PLAN.planned_steps,
         intended_steps=_PLAN.intended_steps,
-        soft_deadline=_PLAN.window.soft - timedelta(seconds=_PLAN.evaluate_seconds),
-        hard_deadline=_PLAN.window.hard - timedelta(seconds=_PLAN.evaluate_seconds),
+        soft_deadline=_PLAN.window.soft - timedelta(seconds=_PLAN.stages[-1].seconds),
+        hard_deadline=_PLAN.window.hard - timedelta(seconds=_PLAN.stages[-1].seconds),
         started_at=_STARTED,
     )
     run = replace(queued, status=RunStatus.RUNNING, plan=_PLAN, stages=(training, *others), leases=1, lease_id=lease.id)
@@ -132,6 +127,19 @@ EVENT_TEXT = f"id: {_STEP.seq}\nevent: metric\ndata: {EventView.of(_STEP).model_
 LOG = LogView.of(LogSlice("step 1200: loss 1.342\n", 90_133))
 NOT_READY = ReadinessView(ready=False, checks=[CheckView(name="worker", ok=False, detail="no sign of life yet")])
 
+_UPLOADED = UploadedDatasetView.of(
+    UploadedDataset(
+        id=dataset_id(_SHA256),
+        name="support answers",
+        format="chat_pairs",
+        rows=12_000,
+        bytes=18_350_221,
+        sha256=_SHA256,
+        media_type="application/x-ndjson",
+        uploaded_at=_STARTED,
+    )
+)
+
 EXAMPLES: Mapping[str, View] = {
     type(example).__name__: example
     for example in (
@@ -140,12 +148,14 @@ EXAMPLES: Mapping[str, View] = {
         LedgerView.of(_READING),
         QuoteView.of(Quote(_SPEC, _CAP, _PLAN)),
         OfferList(offers=[OfferView.of(_OFFER)]),
-        StrategyList(strategies=[StrategyView.of(_STRATEGY)]),
+        StrategyList.whole((_STRATEGY,)),
         MetricSeries(metrics=[MetricView.of(_STEP)], next=_STEP.seq, more=False),
         LOG,
         ArtifactList(
-            artifacts=[ArtifactView.of(_RUN_ID, Artifact("01-train/output/adapter_config.json", 812))], bytes=812
+            artifacts=[ArtifactView.of(_RUN_ID, Artifact("01-train/output/adapter_config.json", 812, True))], bytes=812
         ),
+        _UPLOADED,
+        UploadedDatasetList(datasets=[_UPLOADED], bytes=_UPLOADED.bytes),
         LivenessView(status="alive"),
         ReadinessView(ready=True, checks=[CheckView(name="database", ok=True, detail="answers")]),
         ProblemTypeView(

@@ -15,10 +15,16 @@ class ArtifactView(View):
     path: str
     size: int = Field(description="Bytes.")
     href: str
+    result: bool = Field(description="Whether it is needed to use the run's result, or is its card.")
 
     @classmethod
     def of(cls, run_id: RunId, artifact: Artifact) -> ArtifactView:
-        return cls(path=artifact.path, size=artifact.size, href=f"/runs/{run_id}/artifacts/{quote(artifact.path)}")
+        return cls(
+            path=artifact.path,
+            size=artifact.size,
+            href=f"/runs/{run_id}/artifacts/{quote(artifact.path)}",
+            result=artifact.is_result,
+        )
 
 
 class ArtifactList(View):

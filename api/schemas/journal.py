@@ -41,14 +41,25 @@ class MetricView(View):
     at: Timestamp
     stage: str | None
     event: str
+    run_step: int | None = Field(
+        None, description="Of a `step`: how many the run has taken with it, over all trainings; null for other events."
+    )
     data: FreeJson
 
     @classmethod
-    def of(cls, stored: StoredEntry) -> MetricView:
+    def of(cls, stored: StoredEntry, steps_before: int = 0) -> MetricView:
+        """`steps_before` are those of the trainings before the line's own."""
         data = _plain(stored)
-        event = data.pop("event", "")
+        event, step = str(data.pop("event", "")), data.get("step")
         data.pop("at", None)
-        return cls(seq=stored.seq, at=stored.entry.at, stage=stored.entry.stage_id, event=str(event), data=data)
+        return cls(
+            seq=stored.seq,
+            at=stored.entry.at,
+            stage=stored.entry.stage_id,
+            event=event,
+            run_step=steps_before + step if event == "step" and isinstance(step, int) else None,
+            data=data,
+        )
 
 
 class MetricSeries(View):

@@ -10,8 +10,9 @@ from api.schemas.offer import OfferView
 from api.schemas.view import Dollars, FreeJson, Timestamp, View, finite
 from orchestrator.domain.budget import Limit
 from orchestrator.domain.money import Money
-from orchestrator.domain.planner import Assumption, Plan
-from orchestrator.domain.run import DatasetRef
+from orchestrator.domain.plan import Assumption, Plan, StagePlan
+from orchestrator.domain.run import DatasetRef, RunSpec
+from orchestrator.domain.stages import StageKind, StageSpec
 from orchestrator.services.quote import Quote
 
 
@@ -43,11 +44,28 @@ class DollarsEstimate(View):
     worst: Dollars
 
 
-class StageShares(View):
-    """Seconds of the window for each kind of stage; 0 = left out."""
+class StagePlanView(View):
+    """One stage's part of the plan."""
 
-    train: int
-    evaluate: int
+    kind: StageKind
+    title: str
+    seconds: int = Field(description="Its share of the window; 0 = left out, or done before this plan.")
+    expected_seconds: int = Field(description="What it will take, its start included (p50).")
+    planned_steps: int
+    intended_steps: int
+    seconds_per_step: float
+
+    @classmethod
+    def of(cls, part: StagePlan) -> StagePlanView:
+        return cls(
+            kind=part.kind,
+            title=part.title,
+            seconds=part.seconds,
+            expected_seconds=part.expected,
+            planned_steps=part.planned_steps,
+            intended_steps=part.intended_steps,
+            seconds_per_step=part.seconds_per_step,
+        )
 
 
 class PlanView(View):
@@ -55,12 +73,11 @@ class PlanView(View):
 
     offer: OfferView
     dollars_per_hour: Dollars
-    planned_steps: int = Field(description="Optimizer steps that are expected to fit.")
+    planned_steps: int = Field(description="Optimizer steps that are expected to fit, over all trainings.")
     intended_steps: int = Field(description="Steps that the strategy can use.")
-    seconds_per_step: float
     seconds: SecondsEstimate
     cost: DollarsEstimate
-    stage_seconds: StageShares
+    stages: list[StagePlanView]
     limit: Limit | None = Field(description="What is expected to cut the training short, if anything is.")
     soft_deadline: Timestamp = Field(description="The trainer saves a checkpoint and stops.")
     hard_deadline: Timestamp = Field(description="Whatever still runs is ended.")
@@ -75,12 +92,11 @@ class PlanView(View):
             dollars_per_hour=Money(plan.offer.rate.micros_per_hour).dollars(),
             planned_steps=plan.planned_steps,
             intended_steps=plan.intended_steps,
-            seconds_per_step=plan.seconds_per_step,
             seconds=SecondsEstimate(p50=plan.seconds.p50, p90=plan.seconds.p90, worst=plan.seconds.worst),
             cost=DollarsEstimate(
                 p50=Money(cost.p50).dollars(), p90=Money(cost.p90).dollars(), worst=Money(cost.worst).dollars()
             ),
-            stage_seconds=StageShares(train=plan.train_seconds, evaluate=plan.evaluate_seconds),
+            stages=[StagePlanView.of(part) for part in plan.stages],
             limit=plan.limit,
             soft_deadline=plan.window.soft,
             hard_deadline=plan.window.hard,
@@ -98,6 +114,7 @@ class DatasetView(View):
     train_rows: int | None
     heldout_rows: int
     heldout_source: str | None
+    heldout_format: str | None = Field(description="null when it is the dataset's own.")
 
     @classmethod
     def of(cls, dataset: DatasetRef) -> DatasetView:
@@ -108,38 +125,91 @@ class DatasetView(View):
             train_rows=dataset.train_rows,
             heldout_rows=dataset.heldout_rows,
             heldout_source=dataset.heldout_source,
+            heldout_format=dataset.heldout_format,
         )
 
 
-class QuoteView(View):
-    """What a wish would buy. Nothing was started or reserved."""
+class StageWishView(View):
+    """What one stage is to do."""
+
+    kind: StageKind
+    title: str
+    techniques: list[str]
+    recipe: FreeJson = Field(description="A training's complete settings in the trainer's keys, overrides applied.")
+    cycle: int = Field(description="Which of ReLoRA's `cycles` it belongs to, from 1.")
+    cycles: int
+
+    @classmethod
+    def of(cls, stage: StageSpec) -> StageWishView:
+        return cls(
+            kind=stage.kind,
+            title=stage.title,
+            techniques=list(stage.techniques),
+            recipe=recipe(stage.recipe),
+            cycle=stage.cycle,
+            cycles=stage.cycles,
+        )
+
+
+class HarnessView(View):
+    """Tasks of lm-evaluation-harness, run on the model before and after."""
+
+    tasks: list[str]
+    include_path: str | None
+    limit: int | None
+
+
+class WishView(View):
+    """What was asked for, complete."""
 
     strategy: str
-    budget: Dollars
+    techniques: list[str]
+    parameters: FreeJson = Field(description="Those of the strategy that were chosen.")
     model: str
-    model_parameters: int | None
     dataset: DatasetView
+    preferences: DatasetView | None = Field(description="Pairs that a later training reads; null without one.")
+    harness: HarnessView | None
     seed: int
     gpus: int | None
     max_hours: float | None
-    recipe: FreeJson = Field(description="The complete settings in the trainer's keys, overrides applied.")
-    notes: list[str] = Field(description="What was said about the settings, such as a translated spelling.")
+    notes: list[str] = Field(description="What was said about the wish, such as a translated spelling.")
+
+
+def wish(spec: RunSpec) -> dict[str, Any]:
+    """The fields of `WishView`."""
+    harness = spec.harness
+    return {
+        "strategy": spec.strategy,
+        "techniques": list(spec.techniques),
+        "parameters": recipe(spec.parameters),
+        "model": spec.model,
+        "dataset": DatasetView.of(spec.dataset),
+        "preferences": None if spec.preferences is None else DatasetView.of(spec.preferences),
+        "harness": None
+        if harness is None
+        else HarnessView(tasks=list(harness.tasks), include_path=harness.include_path, limit=harness.limit),
+        "seed": spec.seed,
+        "gpus": spec.gpus,
+        "max_hours": hours(spec.max_seconds),
+        "notes": list(spec.notes),
+    }
+
+
+class QuoteView(WishView):
+    """What a wish would buy. Nothing was started or reserved."""
+
+    budget: Dollars
+    model_parameters: int | None
+    stages: list[StageWishView]
     plan: PlanView
 
     @classmethod
     def of(cls, quote: Quote) -> QuoteView:
-        spec = quote.spec
         return cls(
-            strategy=spec.strategy,
+            **wish(quote.spec),
             budget=quote.cap.dollars(),
-            model=spec.model,
-            model_parameters=spec.model_parameters,
-            dataset=DatasetView.of(spec.dataset),
-            seed=spec.seed,
-            gpus=spec.gpus,
-            max_hours=hours(spec.max_seconds),
-            recipe=recipe(spec.recipe),
-            notes=list(spec.notes),
+            model_parameters=quote.spec.model_parameters,
+            stages=[StageWishView.of(stage) for stage in quote.spec.stages],
             plan=PlanView.of(quote.plan),
         )
 

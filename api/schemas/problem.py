@@ -125,6 +125,13 @@ PROBLEM_EXAMPLES: dict[int, Problem] = {
         detail="the provider did not answer within 20 s",
         instance="/offers",
     ),
+    507: Problem(
+        type="/problems/insufficient-storage",
+        title="The service's disk does not take it",
+        status=507,
+        detail="the dataset cannot be stored: No space left on device",
+        instance="/datasets",
+    ),
 }
 _MEANINGS = {
     400: "The body is not JSON that means one thing.",
@@ -134,10 +141,11 @@ _MEANINGS = {
     404: "No such thing.",
     409: "The present state does not allow it.",
     413: "The body is too large.",
-    415: "The body is not declared as JSON.",
+    415: "The body is not declared as what is taken here: JSON, or rows for a dataset.",
     422: "The input cannot be accepted; every field is named. Nothing was started or reserved.",
     500: "A defect of the service.",
     503: "Something that the service depends on does not answer.",
+    507: "The disk does not take it. Nothing was kept.",
 }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.services.upload_dataset import MAX_DATASET_NAME
 
 MOST_SEQ = 2**53 - 1
 MOST_LOG_BYTES = 1024 * 1024
@@ -23,6 +24,10 @@ class RunsQuery(QueryParameters):
     limit: int = Field(50, ge=1, le=200, description="Runs on a page.")
     status: RunStatus | None = Field(None, description="Only runs of this status.")
     strategy: str | None = Field(None, description="Only runs of this strategy; its name, letter or alias.")
+
+
+class UploadQuery(QueryParameters):
+    name: str = Field("", max_length=MAX_DATASET_NAME, description="Shown in lists; anything.", examples=["support"])
 
 
 class MetricsQuery(QueryParameters):
@@ -42,6 +47,12 @@ class LogsQuery(QueryParameters):
     offset: int | None = Field(None, ge=0, le=MOST_SEQ, description="First byte; the `next_offset` before. Default 0.")
     limit: int = Field(64 * 1024, ge=1, le=MOST_LOG_BYTES, description="Bytes in one answer.")
     tail: int | None = Field(None, ge=1, le=MOST_LOG_BYTES, description="The last so many bytes, in place of `offset`.")
+
+
+class ArtifactsQuery(QueryParameters):
+    only: Literal["result"] | None = Field(
+        None, description="`result`: only what is needed to use the run's result, and its card."
+    )
 
 
 class EventsQuery(QueryParameters):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
-from api.schemas.plan import DatasetView, PlanView, hours, recipe
+from api.schemas.plan import PlanView, WishView, recipe, wish
+from api.schemas.push import PublicationView
+from api.schemas.result import BaselineView, ResultView
 from api.schemas.view import Dollars, FreeJson, Timestamp, View
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import Outcome, RunStatus
-from orchestrator.domain.run import Run
-from orchestrator.domain.stages import ExitCause, Stage, StageKind, StageStatus
+from orchestrator.domain.stages import ExitCause, Stage, StageKind, StageSpec, StageStatus
 from orchestrator.services.read import ReadingPage, RunReading
 
 
@@ -43,6 +42,9 @@ class StageView(View):
 
     id: str
     kind: StageKind
+    title: str
+    techniques: list[str]
+    recipe: FreeJson = Field(description="A training's complete settings in the trainer's keys, overrides applied.")
     status: StageStatus
     attempt: int
     step: int
@@ -55,13 +57,20 @@ class StageView(View):
     ended_at: Timestamp | None
     exit_cause: ExitCause | None = Field(description="Why the newest attempt ended.")
     message: str = Field(description="The last lines of the error, if it failed.")
-    results: list[FreeJson] = Field(description="Evaluations: subject, rows, heldout_loss, exact_match.")
+    seconds_per_step: float | None = Field(description="As measured; null before that.")
+    checkpoint: str | None = Field(description="What it made: an adapter, a checkpoint or a model.")
+    results: list[FreeJson] = Field(
+        description="Evaluations: subject, rows, heldout_loss, exact_match; harness: subject, task, metric, value."
+    )
 
     @classmethod
-    def of(cls, stage: Stage) -> StageView:
+    def of(cls, stage: Stage, spec: StageSpec) -> StageView:
         return cls(
             id=stage.id,
             kind=stage.kind,
+            title=spec.title,
+            techniques=list(spec.techniques),
+            recipe=recipe(spec.recipe),
             status=stage.status,
             attempt=stage.attempt,
             step=stage.step,
@@ -74,6 +83,8 @@ class StageView(View):
             ended_at=stage.ended_at,
             exit_cause=stage.exit.cause if stage.exit else None,
             message=stage.exit.message if stage.exit else "",
+            seconds_per_step=stage.seconds_per_step,
+            checkpoint=stage.checkpoint,
             results=[recipe(each) for each in stage.results],
         )
 
@@ -89,7 +100,8 @@ class ProgressView(View):
     @classmethod
     def of(cls, reading: RunReading) -> ProgressView | None:
         run = reading.run
-        stage = run.current_stage or next((each for each in run.stages if each.kind is StageKind.TRAIN), None)
+        trained = [each for each in run.stages if each.kind is StageKind.TRAIN and each.attempt]
+        stage = run.current_stage or (trained[-1] if trained else None)
         if stage is None:
             return None
         left = _seconds_left(reading, stage)
@@ -100,7 +112,7 @@ def _seconds_left(reading: RunReading, stage: Stage) -> int | None:
     run, lease = reading.run, reading.lease
     if stage.status is not StageStatus.RUNNING or lease is None or not lease.is_open:
         return None
-    pace = run.seconds_per_step or (run.plan.seconds_per_step if run.plan else None)
+    pace = stage.seconds_per_step or (run.plan.stages[run.index_of(stage)].seconds_per_step if run.plan else None)
     own: float = stage.planned_seconds
     if stage.kind is StageKind.TRAIN and pace is not None and stage.max_steps:
         own = max(stage.max_steps - stage.step, 0) * pace
@@ -118,6 +130,8 @@ class Links(View):
     metrics: str
     logs: str
     artifacts: str
+    card: str
+    push: str
     ledger: str
     cancel: str
     budget: str
@@ -125,16 +139,15 @@ class Links(View):
     @classmethod
     def of(cls, run_id: RunId) -> Links:
         path = f"/runs/{run_id}"
-        parts = ("events", "metrics", "logs", "artifacts", "ledger", "cancel", "budget")
+        parts = ("events", "metrics", "logs", "artifacts", "card", "push", "ledger", "cancel", "budget")
         return cls(self=path, page=f"/r/{run_id}", **{part: f"{path}/{part}" for part in parts})
 
 
-class RunView(View):
+class RunView(WishView):
     """A run: what was asked for, and where it stands at `read_at`."""
 
     id: str
     name: str
-    strategy: str
     status: RunStatus
     outcome: Outcome | None = Field(description="Why it ended; null while it has not.")
     reason: str
@@ -142,25 +155,26 @@ class RunView(View):
     ended_at: Timestamp | None
     cancel_requested_at: Timestamp | None
     read_at: Timestamp
-    model: str
-    dataset: DatasetView
-    seed: int
-    gpus: int | None
-    max_hours: float | None
-    recipe: FreeJson
-    notes: list[str]
     budget: BudgetView
     plan: PlanView | None = Field(description="null until the run is funded.")
     stages: list[StageView]
     progress: ProgressView | None
     checkpoint: str | None = Field(description="What the money bought so far: the newest checkpoint or adapter.")
+    result: ResultView | None = Field(description="The same with its kind and place; null before there is one.")
+    baseline: BaselineView | None = Field(
+        description="What to compare with. Looked up for a single run only: null in lists, for LoRA runs and where "
+        "there is none."
+    )
+    published: PublicationView | None = Field(description="The newest push of its result; null before the first.")
     links: Links
 
     @classmethod
     def of(cls, reading: RunReading) -> RunView:
         run = reading.run
         return cls(
-            **_wish(run),
+            **wish(run.spec),
+            id=run.id,
+            name=run.spec.name,
             status=run.status,
             outcome=run.outcome,
             reason=run.reason,
@@ -170,27 +184,14 @@ class RunView(View):
             read_at=reading.at,
             budget=BudgetView.of(reading),
             plan=PlanView.of(run.plan) if run.plan else None,
-            stages=[StageView.of(stage) for stage in run.stages],
+            stages=[StageView.of(stage, run.spec_of(stage)) for stage in run.all_stages],
             progress=ProgressView.of(reading),
             checkpoint=run.checkpoint,
+            result=ResultView.of(reading.result),
+            baseline=BaselineView.of(reading.baseline),
+            published=PublicationView.of(run.publication),
             links=Links.of(run.id),
         )
-
-
-def _wish(run: Run) -> dict[str, Any]:
-    spec = run.spec
-    return {
-        "id": run.id,
-        "name": spec.name,
-        "strategy": spec.strategy,
-        "model": spec.model,
-        "dataset": DatasetView.of(spec.dataset),
-        "seed": spec.seed,
-        "gpus": spec.gpus,
-        "max_hours": hours(spec.max_seconds),
-        "recipe": recipe(spec.recipe),
-        "notes": list(spec.notes),
-    }
 
 
 class RunList(View):

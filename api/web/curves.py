@@ -10,11 +10,11 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orchestrator.domain.budget import bill
-from orchestrator.domain.ids import RunId
+from orchestrator.domain.ids import RunId, StageId
 from orchestrator.domain.journal import EntryKind, StoredEntry
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lease import Lease
@@ -32,14 +32,27 @@ _METRICS = frozenset({EntryKind.METRIC})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimizer step as the node measured it; None for what the line does not say or is not finite."""
+    """One optimizer step as the node measured it; None for what the line does not say or is not finite.
+
+    `step` counts over all trainings of the run, `own_step` within the training, as the trainer counts.
+    """
 
     seq: int
+    stage: StageId | None
     step: int
+    own_step: int
     loss: float | None
     learning_rate: float | None
     tokens_per_second: float | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One training on a curve, and the run's steps before it: the trainer counts each from one."""
+
+    stage: StageId | None
+    before: int
 
 
 @dataclass(slots=True)
@@ -51,9 +64,11 @@ class _Line:
     stride: int = 1
     kept: list[Step] = field(default_factory=list)
     recent: list[Step] = field(default_factory=list)
+    trainings: list[Training] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, step: Step) -> None:
+        step = replace(step, step=self._training(step.stage).before + step.own_step)
         if self.recent and step.step <= self.recent[-1].step:
             # A resumed attempt goes on from its checkpoint: what came after that checkpoint was done again.
             self.kept = [old for old in self.kept if old.step < step.step]
@@ -66,13 +81,24 @@ class _Line:
             self.kept = self.kept[::2]
             self.stride *= 2
 
+    def _training(self, stage: StageId | None) -> Training:
+        known = next((each for each in self.trainings if each.stage == stage), None)
+        if known is None:
+            known = Training(stage, self.recent[-1].step if self.recent else 0)
+            self.trainings.append(known)
+        # A training that goes on after another one began does the other's steps anew.
+        del self.trainings[self.trainings.index(known) + 1 :]
+        return known
+
 
 @dataclass(frozen=True, slots=True)
 class LossCurve:
-    """The steps to draw in order, the last few of them all, and the journal's place up to which they were read."""
+    """The steps to draw in order, the last few of them all, the trainings that took them, and the journal's place up
+    to which they were read."""
 
     points: tuple[Step, ...]
     recent: tuple[Step, ...]
+    trainings: tuple[Training, ...]
     seq: int
 
     @property
@@ -97,7 +123,7 @@ class Curves:
                     if (step := _step(stored)) is not None:
                         line.add(step)
             tail = line.recent[-1:] if line.recent and line.kept[-1:] != line.recent[-1:] else []
-            return LossCurve((*line.kept, *tail), tuple(line.recent), line.seq)
+            return LossCurve((*line.kept, *tail), tuple(line.recent), tuple(line.trainings), line.seq)
 
     def _line(self, run_id: RunId) -> _Line:
         with self._lock:
@@ -115,7 +141,9 @@ def _step(stored: StoredEntry) -> Step | None:
         return None
     return Step(
         seq=stored.seq,
+        stage=stored.entry.stage_id,
         step=step,
+        own_step=step,
         loss=_measured(data.get("loss")),
         learning_rate=_measured(data.get("learning_rate")),
         tokens_per_second=_measured(data.get("tokens_per_second")),
@@ -157,15 +185,3 @@ def _at(moment: datetime, postings: Sequence[Posting], leases: Sequence[Lease]) 
 
 def _accrued(lease: Lease, moment: datetime) -> Money:
     return bill(lease.offer, lease.opened_at, min(moment, lease.closed_at or lease.window.gone_by))
-
-
-def polyline(points: Sequence[tuple[float, float]], width: int, height: int, floor: float | None = None) -> str:
-    """The `points` attribute of an SVG polyline that fills `width` by `height`, the greatest on top; empty for fewer
-    than two points. `floor` is the value at the bottom, the least one by default."""
-    if len(points) < 2:
-        return ""
-    left, right = points[0][0], points[-1][0]
-    values = [value for _, value in points]
-    low = min(values) if floor is None else floor
-    across, up = width / ((right - left) or 1), (height - 6) / ((max(values) - low) or 1)
-    return " ".join(f"{(at - left) * across:.1f},{height - 3 - (value - low) * up:.1f}" for at, value in points)

@@ -16,13 +16,13 @@ from api.dependencies import App, RunIdPath
 from api.errors import INTERNAL, http_problem_type, problem_type_of
 from api.web import present
 from api.web.curves import Curves
-from api.web.forms import RunForm, RunFormView, TopUpForm, new_token, problems_of
+from api.web.forms import RunForm, RunFormView, TopUpForm, accepted, new_token, problems_of
+from api.web.guide import GUIDE
 from api.web.rendering import STATIC, page
 from api.web.run_view import RunView
 from orchestrator.bootstrap import Application
-from orchestrator.domain.errors import InvalidInputError, LatticeForgeError, NotBuiltError, UnaffordableError
+from orchestrator.domain.errors import InvalidInputError, LatticeForgeError, UnaffordableError
 from orchestrator.domain.ids import RunId, parse_run_id
-from orchestrator.domain.strategies import STRATEGIES
 from orchestrator.ports.store import RunQuery
 
 RUNS_A_PAGE = 25
@@ -30,11 +30,12 @@ FOREVER = "public, max-age=31536000, immutable"
 AMOUNT = frozenset({"amount"})
 
 Fragment = Literal[
-    "status", "progress", "steps", "stages", "plan", "evaluation", "ledger", "history", "artifacts", "log", "actions"
-]
+    "status", "progress", "trainings", "steps", "stages", "plan", "evaluation", "ledger", "history", "artifacts", "log",
+    "actions",
+]  # fmt: skip
 """A part of a run's page that is fetched again by itself: `templates/run/<name>.html`."""
 
-REFUSALS = (InvalidInputError, NotBuiltError, UnaffordableError)
+REFUSALS = (InvalidInputError, UnaffordableError)
 """What a form answers beside its fields; any other error gets a page of its own."""
 
 
@@ -99,23 +100,28 @@ def runs(app: App, curves: KeptCurves, after: str | None = None) -> Response:
     return page("runs.html", _list(app, curves, after))
 
 
+@router.get("/guide")
+def guide() -> Response:
+    return page("guide.html", {"guide": GUIDE})
+
+
 @router.post("/ui/quotes")
 def quote(app: App, curves: KeptCurves, form: Annotated[RunForm, Form()], request: Request) -> Response:
     """The form again, with the plan and its price: alone for htmx, on the whole page otherwise."""
     status = 200
     try:
-        view = RunFormView(form, quote=app.quote.execute(form.draft()))
+        view = RunFormView(form, quote=app.quote.execute(accepted(form, app.quote.execute)))
     except REFUSALS as error:
         view, status = RunFormView.refused(form, error), problem_type_of(error).status
     if request.headers.get("hx-request") == "true":
-        return page("run_form.html", {"form": view, "strategies": STRATEGIES}, status)
+        return page("run_form.html", {"form": view, "guide": GUIDE}, status)
     return _index(app, curves, view, status)
 
 
 @router.post("/ui/runs")
 def submit(app: App, curves: KeptCurves, form: Annotated[RunForm, Form()]) -> Response:
     try:
-        run = app.submit.execute(form.draft(), form.idempotency_key())
+        run = app.submit.execute(accepted(form, app.quote.execute), form.idempotency_key())
     except REFUSALS as error:
         return _index(app, curves, RunFormView.refused(form, error), problem_type_of(error).status)
     return _to_run(run.id)
@@ -155,7 +161,7 @@ def _to_run(run_id: RunId) -> Response:
 def _index(
     app: Application, curves: Curves, form: RunFormView, status: int = 200, after: str | None = None
 ) -> Response:
-    return page("index.html", {**_list(app, curves, after), "form": form, "strategies": STRATEGIES}, status)
+    return page("index.html", {**_list(app, curves, after), "form": form, "guide": GUIDE}, status)
 
 
 def _list(app: Application, curves: Curves, after: str | None) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from api.web.charts import loss_of
 from api.web.curves import LossCurve
+from api.web.progress import Extent, extent
 from api.web.wording import age, dollars, duration, number, words
 from orchestrator.domain.lifecycle import Outcome, RunStatus
 from orchestrator.domain.money import ZERO, Money
@@ -109,29 +111,26 @@ def run_row(reading: RunReading, curve: LossCurve) -> RunRow:
         cap=reading.balance.cap,
         bar=spend_bar(reading),
         loss=number(last.loss if last else None),
-        progress=_steps(_training(run)),
+        progress=_progress(extent(run)),
         age=age(run.created_at, reading.at),
         reason="" if run.reason in {"", badge(run).word} or run.outcome is Outcome.COMPLETED else run.reason,
     )
 
 
-def _training(run: Run) -> Stage | None:
-    return next((stage for stage in run.stages if stage.kind is StageKind.TRAIN), None)
-
-
-def _steps(stage: Stage | None) -> str:
-    return f"{stage.step} of {stage.max_steps} steps" if stage is not None and stage.max_steps else ""
+def _progress(done: Extent) -> str:
+    return ", ".join(filter(None, (done.steps, done.stages)))
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The run in one look. `share` is the training's progress from 0 to 1, None while it is not known."""
+    """The run in one look. `share` is the progress of all trainings from 0 to 1, None while it is not known."""
 
     badge: Badge
     saying: str
     share: float | None
     steps: str
     loss: str
+    loss_name: str
     tokens_per_second: str
     time_left: str
     time_note: str
@@ -139,14 +138,15 @@ class Headline:
 
 
 def headline(reading: RunReading, curve: LossCurve) -> Headline:
-    run, last, stage = reading.run, curve.last, _training(reading.run)
+    run, last, done = reading.run, curve.last, extent(reading.run)
     left, note = _time(reading)
     return Headline(
         badge=badge(run),
         saying=_saying(run),
-        share=_share(run, stage),
-        steps=_steps(stage),
+        share=done.share,
+        steps=_progress(done),
         loss=number(last.loss if last else None),
+        loss_name=loss_of(run, last.stage if last else None),
         tokens_per_second=number(last.tokens_per_second if last else None, 3),
         time_left=left,
         time_note=note,
@@ -154,23 +154,24 @@ def headline(reading: RunReading, curve: LossCurve) -> Headline:
     )
 
 
-def _share(run: Run, stage: Stage | None) -> float | None:
-    if stage is not None and stage.max_steps:
-        return min(stage.step / stage.max_steps, 1.0)
-    return None if is_live(run) else 0.0
-
-
 def _saying(run: Run) -> str:
     if run.status is RunStatus.ENDED:
         return f"{(run.reason or 'ended')[:1].upper()}{run.reason[1:]}." if run.reason else "Ended."
     if run.cancel_requested_at is not None:
         return "Cancelling: the checkpoint is kept, the machine given back, the rest of the money freed."
-    stage = run.current_stage
-    if run.status is RunStatus.RUNNING and stage is not None:
-        if stage.kind is StageKind.EVALUATE:
-            return "Evaluating before and after on the held-out rows."
-        return "Training." if stage.step else "The trainer is starting."
+    if run.status is RunStatus.RUNNING and run.current_stage is not None:
+        return _doing(run, run.current_stage)
     return _SAYINGS[run.status]
+
+
+def _doing(run: Run, stage: Stage) -> str:
+    """What the machine is busy with."""
+    if stage.kind is StageKind.EVALUATE:
+        return "Evaluating before and after on the held-out rows."
+    if stage.kind is StageKind.MERGE:
+        return "Merging the adapter into the model."
+    which = f": {run.spec_of(stage).title}." if len(run.spec.trainings) > 1 else "."
+    return f"Training{which}" if stage.step else f"The trainer is starting{which}"
 
 
 def _time(reading: RunReading) -> tuple[str, str]:

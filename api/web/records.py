@@ -1,105 +1,101 @@
-"""The tables of a run's page: stages, evaluation, ledger, history, log. Pure; every value is still to be escaped."""
+"""The tables of a run's page: evaluation, ledger, history, log. Pure; every value is still to be escaped."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
-from api.web.wording import duration, number, words
+from api.web.measures import NOTHING, Comparison, Result, compare, compare_task
+from api.web.wording import words
 from orchestrator.domain.journal import EntryKind, StoredEntry
 from orchestrator.domain.ledger import Account, Posting, fold
 from orchestrator.domain.money import Money
 from orchestrator.domain.run import Run
-from orchestrator.domain.stages import Stage, StageKind, StageStatus
+from orchestrator.domain.stages import StageKind
 from orchestrator.services.read import RunReading
 
 LOG_LINES = 200
 HISTORY = 100
-_TONES = {StageStatus.RUNNING: "live", StageStatus.DONE: "good", StageStatus.FAILED: "bad",
-          StageStatus.PENDING: "wait", StageStatus.SKIPPED: "quiet"}  # fmt: skip
+HARNESS = "harness"
+"""The event of a result that an evaluation task gave; every other one is on the held-out rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageRow:
-    """A stage with its times in words; `took` is empty before it began."""
+class Baseline(Protocol):
+    """A completed run that this one is compared with."""
 
-    stage: Stage
-    tone: str
-    took: str
-    exit: str
+    @property
+    def run_id(self) -> str: ...
 
-
-def stage_row(stage: Stage, now: datetime) -> StageRow:
-    took = ""
-    if stage.started_at is not None:
-        took = duration(((stage.ended_at or now) - stage.started_at).total_seconds())
-    return StageRow(stage, _TONES[stage.status], took, _exit(stage))
-
-
-def _exit(stage: Stage) -> str:
-    """Why the stage's last job ended, empty while it has not."""
-    if stage.exit is None or stage.status is StageStatus.RUNNING:
-        return ""
-    return words(stage.exit.cause) + (f": {stage.exit.message}" if stage.exit.message else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One measure before and after. `verdict` is better, worse, same, or empty where one side is missing."""
-
-    measure: str
-    before: str
-    after: str
-    change: str
-    verdict: str
+    @property
+    def results(self) -> Sequence[Result]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
+    """Held-out measures, then those of evaluation tasks; `baseline` is the run of the third column, if there is one."""
+
     rows: tuple[Comparison, ...]
+    tasks: tuple[Comparison, ...]
     note: str
+    baseline: str | None
 
 
-def evaluation(run: Run) -> Evaluation | None:
-    """The held-out results of base and adapter, None before there are any."""
-    results = {
-        str(result.get("subject")): result
-        for stage in run.stages
-        if stage.kind is StageKind.EVALUATE
-        for result in stage.results
-    }
+def evaluation(run: Run, baseline: Baseline | None = None) -> Evaluation | None:
+    """The results of base and tuned model, beside the baseline's; None before there are any."""
+    results = [result for stage in run.stages if stage.kind is StageKind.EVALUATE for result in stage.results]
     if not results:
         return None
-    before, after = results.get("base", {}), results.get("tuned", {})
-    rows = (
-        _compare("Held-out loss", before.get("heldout_loss"), after.get("heldout_loss"), percent=False),
-        _compare("Exact match", before.get("exact_match"), after.get("exact_match"), percent=True),
+    others = () if baseline is None else baseline.results
+    heldout = _heldout(results)
+    sizes = {f"{result.get('rows')} of {result.get('of_rows')}" for result in heldout.values()}
+    return Evaluation(
+        rows=_heldout_rows(heldout, _heldout(others).get("tuned", NOTHING)),
+        tasks=_task_rows(_by_task(results), _by_task(others)),
+        note=f"On {' / '.join(sorted(sizes))} held-out rows, the same ones in the same order." if sizes else "",
+        baseline=None if baseline is None else baseline.run_id,
     )
-    sizes = {f"{result.get('rows')} of {result.get('of_rows')}" for result in results.values()}
-    return Evaluation(rows, f"On {' / '.join(sorted(sizes))} held-out rows, the same ones in the same order.")
 
 
-def _compare(measure: str, before: object, after: object, *, percent: bool) -> Comparison:
-    show = _percent if percent else number
-    if not _is_number(before) or not _is_number(after):
-        return Comparison(measure, show(before), show(after), "", "")
-    assert isinstance(before, int | float)
-    assert isinstance(after, int | float)
-    change = after - before
-    text = f"{change * 100:+.1f} points" if percent else f"{change:+.4f}"
-    better = change > 0 if percent else change < 0
-    return Comparison(measure, show(before), show(after), text, ("better" if better else "worse") if change else "same")
+def _heldout(results: Iterable[Result]) -> dict[str, Result]:
+    """The newest result on the held-out rows of each subject."""
+    return {str(result.get("subject")): result for result in results if result.get("event") != HARNESS}
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _heldout_rows(heldout: Mapping[str, Result], other: Result) -> tuple[Comparison, ...]:
+    before, after = heldout.get("base", NOTHING), heldout.get("tuned", NOTHING)
+    if not before and not after:
+        return ()
+    return tuple(
+        compare(name, before.get(key), after.get(key), other.get(key), percent=percent)
+        for name, key, percent in (("Held-out loss", "heldout_loss", False), ("Exact match", "exact_match", True))
+    )
 
 
-def _percent(value: object) -> str:
-    assert not isinstance(value, str)
-    return f"{value * 100:.1f} %" if isinstance(value, int | float) else number(value)
+def _by_task(results: Iterable[Result]) -> dict[tuple[str, str], dict[str, Result]]:
+    """The newest result of each subject by task and metric, in the order in which they came."""
+    found: dict[tuple[str, str], dict[str, Result]] = {}
+    for result in results:
+        if result.get("event") == HARNESS:
+            place = (str(result.get("task")), str(result.get("metric")))
+            found.setdefault(place, {})[str(result.get("subject"))] = result
+    return found
+
+
+def _task_rows(
+    tasks: Mapping[tuple[str, str], Mapping[str, Result]], others: Mapping[tuple[str, str], Mapping[str, Result]]
+) -> tuple[Comparison, ...]:
+    return tuple(
+        compare_task(
+            *place,
+            subjects.get("base", NOTHING),
+            subjects.get("tuned", NOTHING),
+            others.get(place, {}).get("tuned", NOTHING),
+        )
+        for place, subjects in tasks.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +138,22 @@ class Event:
     text: str
 
 
-def history(entries: Sequence[StoredEntry]) -> tuple[Event, ...]:
-    """The newest `HISTORY` entries, newest first."""
+def history(entries: Sequence[StoredEntry], run: Run) -> tuple[Event, ...]:
+    """The newest `HISTORY` entries of `run`, newest first."""
+    titles = {str(stage.id): run.spec_of(stage).title for stage in run.all_stages}
     return tuple(
-        Event(stored.entry.at, stored.entry.kind.value, _told(stored)) for stored in reversed(entries[-HISTORY:])
+        Event(stored.entry.at, stored.entry.kind.value, _told(stored, titles))
+        for stored in reversed(entries[-HISTORY:])
     )
 
 
-def _told(stored: StoredEntry) -> str:
+def _told(stored: StoredEntry, titles: Mapping[str, str]) -> str:
     data = {key: value for key, value in stored.entry.data.items() if value not in (None, "")}
+    if (title := titles.get(str(data.get("stage")))) is not None:
+        data["stage"] = title
     said = {
         EntryKind.STATUS: ("{status}", "event", "reason"),
-        EntryKind.PLAN: ("{why}: {planned_steps} of {intended_steps} steps at {seconds_per_step} s", "offer"),
+        EntryKind.PLAN: ("{why}: {planned_steps} of {intended_steps} steps", "offer"),
         EntryKind.STAGE: ("{stage} {status}, attempt {attempt}", "cause", "message"),
         EntryKind.LEDGER: ("{kind} {amount} dollars", "lease"),
     }.get(stored.entry.kind)

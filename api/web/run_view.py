@@ -5,21 +5,19 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from api.web import present, records
-from api.web.curves import Curves, LossCurve, SpendPoint, polyline, spend_curve
+from api.web import charts, present, records
+from api.web.curves import Curves, LossCurve, SpendPoint, spend_curve
 from api.web.forms import TopUpForm
+from api.web.stages import Recipe, StageRow, recipes, stage_rows
 from orchestrator.bootstrap import Application
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.journal import EntryKind
-from orchestrator.domain.money import MICROS_PER_DOLLAR
 from orchestrator.domain.run import Run
 from orchestrator.ports.artifacts import Artifact
 from orchestrator.services.read import RunReading
 
 LOG_BYTES = 64 * 1024
 MOST_ENTRIES = 1000
-CHART_SIZE = (600, 160)
-"""Width and height of the drawings that stand in for the charts."""
 _TOLD = frozenset(EntryKind) - {EntryKind.METRIC}
 
 
@@ -57,11 +55,15 @@ class RunView:
 
     @cached_property
     def evaluation(self) -> records.Evaluation | None:
-        return records.evaluation(self.run)
+        return records.evaluation(self.run, self.reading.baseline)
 
     @cached_property
-    def stages(self) -> tuple[records.StageRow, ...]:
-        return tuple(records.stage_row(stage, self.reading.at) for stage in self.run.stages)
+    def stages(self) -> tuple[StageRow, ...]:
+        return stage_rows(self.run, self.reading.at)
+
+    @cached_property
+    def recipes(self) -> tuple[Recipe, ...]:
+        return recipes(self.run.spec.stages)
 
     @cached_property
     def ledger(self) -> tuple[records.LedgerRow, ...]:
@@ -73,7 +75,7 @@ class RunView:
 
     @cached_property
     def history(self) -> tuple[records.Event, ...]:
-        return records.history(self._app.read.journal(self.run.id, 0, MOST_ENTRIES, _TOLD))
+        return records.history(self._app.read.journal(self.run.id, 0, MOST_ENTRIES, _TOLD), self.run)
 
     @cached_property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -90,26 +92,18 @@ class RunView:
         leases = [self._app.store.lease(lease) for lease in held]
         return spend_curve(self.reading.postings, leases, self.run.ended_at or self.reading.at)
 
-    @property
-    def loss_line(self) -> str:
-        return polyline([(step.step, step.loss) for step in self.curve.points if step.loss is not None], *CHART_SIZE)
+    @cached_property
+    def trainings(self) -> tuple[charts.TrainingRow, ...]:
+        return charts.training_rows(self.run, self.curve)
+
+    @cached_property
+    def loss_drawing(self) -> charts.LossDrawing | None:
+        return charts.loss_drawing(self.run, self.curve)
 
     @property
     def spend_line(self) -> str:
-        """Scaled to the cap, which is the chart's top."""
-        points = [(point.at.timestamp(), float(point.spent.micros)) for point in self.spend]
-        top = (self.spend[-1].at.timestamp(), float(self.reading.balance.cap.micros))
-        return polyline([*points, top], *CHART_SIZE, floor=0.0).rpartition(" ")[0]
+        return charts.spend_line(self.spend, self.reading.balance.cap.micros)
 
     @property
-    def charts(self) -> dict[str, Any]:
-        """What the charts begin with: columns of equal length; times in Unix seconds, money in dollars."""
-        points = self.curve.points
-        return {
-            "seq": self.curve.seq,
-            "steps": [[point.step for point in points], [point.loss for point in points],
-                      [point.learning_rate for point in points]],
-            "spend": [[point.at.timestamp() for point in self.spend],
-                      [point.spent.micros / MICROS_PER_DOLLAR for point in self.spend],
-                      [point.cap.micros / MICROS_PER_DOLLAR for point in self.spend]],
-        }  # fmt: skip
+    def chart_data(self) -> dict[str, Any]:
+        return charts.chart_data(self.run, self.curve, self.spend)

@@ -13,18 +13,18 @@ from datetime import datetime, timedelta
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Limit, Window, bill, elapsed_seconds
 from orchestrator.domain.decision import Act, Decision, Facts, need_lease
-from orchestrator.domain.funding import decide_queued, extend
+from orchestrator.domain.funding import decide_queued, extend, share_out_anew
 from orchestrator.domain.intake import is_still_reporting, take_in
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import Outcome, RunEvent, RunStatus
 from orchestrator.domain.observations import JobState, MachineState
 from orchestrator.domain.run import Run
-from orchestrator.domain.stages import ExitCause, Stage, StageKind, StageStatus, was_cut
+from orchestrator.domain.stages import ExitCause, Stage, StageStatus
 
 MAX_LOSSES_WITHOUT_PROGRESS = 3
 PROVISION_PATIENCE_SECONDS = 900
-EVALUATE_WORTH_SECONDS = 15
-"""An evaluation that has less time than its own start-up is left out."""
+STAGE_WORTH_SECONDS = 15
+"""A later stage that has less time than its own start-up is left out."""
 
 
 def decide(facts: Facts) -> Decision:
@@ -45,6 +45,8 @@ def _provisioning(facts: Facts, decision: Decision) -> None:
         decision.acts.append(Act.TEAR_DOWN)
     elif machine is not None and machine.state is MachineState.READY:
         decision.lease = replace(lease, ready_at=facts.now)
+        # A machine that came late or early takes from, or gives to, all stages alike and not the first alone.
+        share_out_anew(facts, decision, lease.window)
         decision.move(RunEvent.MACHINE_READY)
     elif _is_overdue(lease, facts.now):
         # Also when nobody can tell what became of it: giving it back concludes nothing about its bill.
@@ -65,7 +67,11 @@ def _lose(decision: Decision, why: str) -> None:
     """The machine is lost: give its lease back and settle it; what the rest of the money buys, the planner decides."""
     stage = decision.run.current_stage
     if stage is not None and stage.status is StageStatus.RUNNING:
-        decision.set_stage(replace(stage, status=StageStatus.PENDING))
+        # Its part of the money to come is what was left of its time, not all of it once more.
+        left = stage.planned_seconds
+        if stage.soft_deadline is not None:
+            left = max(int((stage.soft_deadline - decision.now).total_seconds()), 1)
+        decision.set_stage(replace(stage, status=StageStatus.PENDING, planned_seconds=left))
     losses = decision.run.losses_without_progress + 1
     decision.run = replace(decision.run, losses_without_progress=losses)
     if losses >= MAX_LOSSES_WITHOUT_PROGRESS:
@@ -111,11 +117,11 @@ def _outcome_of(limit: Limit) -> Outcome:
 
 
 def _complete(decision: Decision) -> None:
-    cut = any(was_cut(stage) for stage in decision.run.stages if stage.kind is StageKind.TRAIN)
     lease = decision.lease
-    if cut and lease is not None:
+    if decision.run.was_cut and lease is not None:
         limit = lease.window.limit
-        decision.finish(_outcome_of(limit), f"the {limit.value.replace('_', ' ')} ended the training")
+        what = "the training" if decision.run.checkpoint else "the run before its first checkpoint"
+        decision.finish(_outcome_of(limit), f"the {limit.value.replace('_', ' ')} ended {what}")
     else:
         decision.finish(Outcome.COMPLETED, "all stages are done")
     decision.move(RunEvent.WORK_DONE)
@@ -143,7 +149,8 @@ def _drive(facts: Facts, decision: Decision, current: str) -> None:
 
 def _begin(facts: Facts, decision: Decision, stage: Stage, soft: datetime, hard: datetime) -> None:
     left = (soft - facts.now).total_seconds()
-    if stage.kind is StageKind.EVALUATE and left < EVALUATE_WORTH_SECONDS:
+    is_first = decision.run.index_of(stage) == 0
+    if not is_first and (left < STAGE_WORTH_SECONDS or decision.run.lacks_input(stage)):
         decision.set_stage(replace(stage, status=StageStatus.SKIPPED, ended_at=facts.now))
         return
     if left <= 0:
@@ -216,7 +223,7 @@ def _releasing(facts: Facts, decision: Decision) -> None:
 def _go_on_or_end(facts: Facts, decision: Decision, lease: Lease) -> None:
     if facts.run.cancel_requested_at is not None:
         decision.finish(Outcome.CANCELLED, "cancelled")
-    elif decision.run.outcome is Outcome.BUDGET_REACHED and _topped_up(facts, lease):
+    elif decision.run.outcome is Outcome.BUDGET_REACHED and _topped_up(facts, lease) and decision.run.can_use_more:
         decision.run = decision.run.reopened()
     decision.move(RunEvent.REQUEUED if decision.run.outcome is None else RunEvent.SETTLED)
 

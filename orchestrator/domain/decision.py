@@ -15,8 +15,8 @@ from orchestrator.domain.ledger import Posting
 from orchestrator.domain.lifecycle import Outcome, RunEvent
 from orchestrator.domain.observations import JobView, MachineView
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import Overheads
 from orchestrator.domain.run import Run
+from orchestrator.domain.shares import Overheads
 from orchestrator.domain.stages import Stage
 
 

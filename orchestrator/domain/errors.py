@@ -52,8 +52,8 @@ class UnaffordableError(LatticeForgeError):
         super().__init__(message)
 
 
-class NotBuiltError(LatticeForgeError):
-    """Known and named, but not built yet: refused rather than faked."""
+class StorageError(LatticeForgeError):
+    """The disk does not take what was sent, most often because it is full. Nothing of it was kept."""
 
 
 class ConflictError(LatticeForgeError):
@@ -74,6 +74,14 @@ class IllegalTransitionError(LatticeForgeError):
 
 class ComputeError(LatticeForgeError):
     """The compute backend answered with an error or could not be understood. Nothing is concluded from it."""
+
+
+class HubError(LatticeForgeError):
+    """The model hub refused something or could not be reached. `temporary`: the same may go well a little later."""
+
+    def __init__(self, message: str, *, temporary: bool) -> None:
+        self.temporary = temporary
+        super().__init__(message)
 
 
 class TrainerUnavailableError(LatticeForgeError):

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Window, open_window
 from orchestrator.domain.decision import Act, Decision, Facts, need_lease
 from orchestrator.domain.errors import UnaffordableError
-from orchestrator.domain.ids import lease_id, stage_id
+from orchestrator.domain.ids import lease_id
 from orchestrator.domain.journal import EntryKind
 from orchestrator.domain.lease import Lease
-from orchestrator.domain.ledger import Posting
 from orchestrator.domain.lifecycle import Outcome, RunEvent
-from orchestrator.domain.planner import Plan, PlanRequest, make_plan
-from orchestrator.domain.recipe import TrainingShape
-from orchestrator.domain.run import Run
-from orchestrator.domain.stages import Stage, StageKind, StageStatus
+from orchestrator.domain.money import Money
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.planner import PlanRequest, StageRequest, make_plan, share_anew
+from orchestrator.domain.run import Run, RunSpec
+from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus
 
 
 def decide_queued(facts: Facts, decision: Decision) -> None:
@@ -27,7 +28,9 @@ def decide_queued(facts: Facts, decision: Decision) -> None:
         return
     market = facts.market
     try:
-        request = plan_request(facts.run, facts.postings)
+        request = plan_request(
+            facts.run.spec, facts.run.stages, ledger.fold(facts.postings).available, facts.run.machine_seconds_left
+        )
         plan = make_plan(request, market.offers, market.overheads, market.allowances, facts.now)
     except UnaffordableError as error:
         _refuse(facts, decision, error)
@@ -67,46 +70,94 @@ def tell_plan(decision: Decision, plan: Plan, why: str) -> None:
             "offer": plan.offer.id,
             "planned_steps": plan.planned_steps,
             "intended_steps": plan.intended_steps,
-            "seconds_per_step": round(plan.seconds_per_step, 4),
+            "stages": [
+                {"title": stage.title, "seconds": stage.seconds, "seconds_per_step": round(stage.seconds_per_step, 4)}
+                for stage in plan.stages
+            ],
             "gone_by": plan.window.gone_by.isoformat(),
         },
     )
 
 
-def plan_request(run: Run, postings: Sequence[Posting]) -> PlanRequest:
-    """What the planner must know about `run` now: what is left of its money, its time and its work."""
-    spec = run.spec
-    train = next((stage for stage in run.stages if stage.kind is StageKind.TRAIN), None)
+def plan_request(
+    spec: RunSpec, stages: Sequence[Stage], available: Money, max_seconds: int | None, now: datetime | None = None
+) -> PlanRequest:
+    """What the planner must know: the wish, and what is left of its money, its time and its work. `stages` is empty
+    before a run was funded; `now` is given while a stage of it is running."""
+    so_far: Sequence[Stage | None] = stages or (None,) * len(spec.stages)
     return PlanRequest(
-        recipe=spec.recipe,
-        shape=TrainingShape.from_recipe(spec.recipe),
-        train_rows=spec.dataset.train_rows,
+        stages=tuple(_stage_request(spec, each, stage, now) for each, stage in zip(spec.stages, so_far, strict=True)),
         parameters=spec.model_parameters,
-        available=ledger.fold(postings).available,
-        max_seconds=run.machine_seconds_left,
+        available=available,
+        max_seconds=max_seconds,
         gpus=spec.gpus,
-        measured_seconds_per_step=run.seconds_per_step,
         heldout_rows=spec.dataset.heldout_rows,
-        steps_done=train.step if train is not None and train.checkpoint else 0,
     )
+
+
+def _stage_request(spec: RunSpec, wish: StageSpec, stage: Stage | None, now: datetime | None) -> StageRequest:
+    return StageRequest(
+        kind=wish.kind,
+        title=wish.title,
+        recipe=wish.recipe,
+        techniques=wish.techniques,
+        rows=spec.rows_of(wish).train_rows,
+        share=wish.share if stage is None else _remaining_share(stage, now),
+        seconds_per_step=None if stage is None else stage.seconds_per_step,
+        steps_done=stage.step if stage is not None and stage.checkpoint else 0,
+        done=stage is not None and stage.is_finished,
+        started=stage is not None and stage.status is StageStatus.RUNNING,
+    )
+
+
+def _remaining_share(stage: Stage, now: datetime | None) -> int:
+    """What is left of the stage's time weighs, not what it was once given: a training near its end is not begun anew,
+    with a learning rate that had come down already, because a little money came or a machine went."""
+    if stage.status is StageStatus.RUNNING and stage.soft_deadline is not None and now is not None:
+        return max(int((stage.soft_deadline - now).total_seconds()), 1)
+    return max(stage.planned_seconds, 1)
 
 
 def extend(facts: Facts, decision: Decision) -> None:
     """Money that came while the lease lives (a top-up) lengthens its window: reserved first, then told to the node."""
     lease = need_lease(facts)
     window = longer_window(facts)
-    if window is None:
+    if window is None or _comes_too_late(facts.run):
         return
     extra = window.reserve - lease.window.reserve
     decision.post(
         ledger.reserve(facts.postings, facts.run.id, lease.id, extra, facts.now, f"extension-{facts.run.version}")
     )
     decision.lease = replace(lease, window=window, extended=True)
+    share_out_anew(facts, decision, window)
     decision.tell(
         EntryKind.NOTE,
         f"extended:{facts.run.version}",
         {"message": f"the lease may now live until {window.gone_by.isoformat()}"},
     )
+
+
+def _comes_too_late(run: Run) -> bool:
+    """No training is left that a longer lease would serve: the money waits, and the run goes on after this lease."""
+    training = any(stage.kind is StageKind.TRAIN and not stage.is_finished for stage in run.stages)
+    return not training and run.can_use_more
+
+
+def share_out_anew(facts: Facts, decision: Decision, window: Window) -> None:
+    """Every stage that is still to be done gets its part of what is left of `window`, not the current one all of it."""
+    run, lease, market = decision.run, need_lease(facts), facts.market
+    if run.plan is None:
+        return
+    usable = max(int((window.soft - facts.now).total_seconds()), 0)
+    request = plan_request(run.spec, run.stages, window.reserve, run.machine_seconds_left, facts.now)
+    overheads = market.overheads[lease.offer.provider]
+    stages = share_anew(request, lease.offer, overheads, window.allowances, usable)
+    plan = replace(run.plan, window=window, stages=stages)
+    shares = tuple(
+        stage if stage.is_finished else replace(stage, planned_seconds=part.seconds)
+        for stage, part in zip(run.stages, stages, strict=True)
+    )
+    decision.run = replace(run, plan=plan, stages=shares)
 
 
 def longer_window(facts: Facts) -> Window | None:
@@ -119,14 +170,9 @@ def longer_window(facts: Facts) -> Window | None:
 
 
 def plan_stages(run: Run, plan: Plan) -> tuple[Stage, ...]:
-    """The run's stages with their shares of `plan`: made anew, or those that are not finished brought up to date."""
-    shares = {StageKind.TRAIN: plan.train_seconds, StageKind.EVALUATE: plan.evaluate_seconds}
-    stages = run.stages or tuple(
-        Stage(stage_id(ordinal, kind), kind, 0) for ordinal, kind in enumerate(shares, start=1)
+    """The run's stages with their shares of `plan`: made anew, or those that are not finished brought up to date. One
+    without a share still waits: it is done if the others leave it time."""
+    return tuple(
+        stage if stage.is_finished else replace(stage, planned_seconds=part.seconds, status=StageStatus.PENDING)
+        for stage, part in zip(run.all_stages, plan.stages, strict=True)
     )
-    return tuple(stage if stage.is_finished else _share(stage, shares[stage.kind]) for stage in stages)
-
-
-def _share(stage: Stage, seconds: int) -> Stage:
-    status = StageStatus.PENDING if seconds else StageStatus.SKIPPED
-    return replace(stage, planned_seconds=seconds, status=status)

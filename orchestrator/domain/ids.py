@@ -10,11 +10,13 @@ from orchestrator.domain.errors import NotFoundError
 RunId = NewType("RunId", str)
 LeaseId = NewType("LeaseId", str)
 StageId = NewType("StageId", str)
+DatasetId = NewType("DatasetId", str)
 
 LEASE_PREFIX = "lf-"
 """Every cluster that we rent bears it; the reaper touches nothing without it."""
 
 _RUN_ID = re.compile(r"run_[a-z0-9]{12}")
+_DATASET_ID = re.compile(r"ds_[0-9a-f]{16}")
 _LEASE_ID = re.compile(r"lf-[a-z0-9]{12}-[0-9]{1,4}")
 
 
@@ -23,6 +25,23 @@ def parse_run_id(text: str) -> RunId:
     if not _RUN_ID.fullmatch(text):
         raise NotFoundError("run", text[:80])
     return RunId(text)
+
+
+def dataset_id(sha256: str) -> DatasetId:
+    """The id of the uploaded dataset whose bytes have this digest, in hexadecimal."""
+    return DatasetId(f"ds_{sha256[:16]}")
+
+
+def is_dataset_id(text: str) -> bool:
+    """Whether an uploaded dataset can bear this id."""
+    return _DATASET_ID.fullmatch(text) is not None
+
+
+def parse_dataset_id(text: str) -> DatasetId:
+    """The id if it has the form of one; `NotFoundError` otherwise, since no dataset can bear it."""
+    if not is_dataset_id(text):
+        raise NotFoundError("dataset", text[:80])
+    return DatasetId(text)
 
 
 def lease_id(run: RunId, ordinal: int) -> LeaseId:

@@ -39,13 +39,15 @@ def _absorb_line(run: Run, stage: Stage, line: Mapping[str, JsonValue]) -> tuple
     elif event == "sized":
         seconds = line.get("seconds_per_step")
         if isinstance(seconds, int | float) and seconds > 0:
-            run = replace(run, seconds_per_step=float(seconds))
+            stage = replace(stage, seconds_per_step=float(seconds))
         stage = replace(stage, max_steps=_count(line.get("max_steps")))
     elif event == "checkpoint" and isinstance(line.get("path"), str):
         stage = replace(stage, checkpoint=str(line["path"]), failures=0)
         run = replace(run, losses_without_progress=0)
-    elif event == "evaluation":
-        stage = replace(stage, results=(*stage.results, dict(line)))
+    elif event in {"evaluation", "harness"}:
+        # A node of the first version says "adapter".
+        subject = "tuned" if line.get("subject") == "adapter" else line.get("subject")
+        stage = replace(stage, results=(*stage.results, {**line, "subject": subject}))
     return run, stage
 
 
@@ -73,22 +75,32 @@ def conclude(stage: Stage, exit_: StageExit, now: datetime) -> Stage:
     )
     if _worth_another_attempt(stage, exit_, now):
         return replace(stage, status=StageStatus.PENDING)
-    status = StageStatus.DONE if _is_good(stage, exit_) else StageStatus.FAILED
-    return replace(stage, status=status, ended_at=exit_.ended_at)
+    return replace(stage, status=_verdict(stage, exit_), ended_at=exit_.ended_at)
 
 
-def _is_good(stage: Stage, exit_: StageExit) -> bool:
-    if exit_.cause in {ExitCause.COMPLETED, ExitCause.SOFT_DEADLINE, ExitCause.STOP_REQUESTED}:
-        return True
-    # The money ran out: that is how a budget ends, not a failure, if a checkpoint was kept where one is due.
-    at_the_deadline = exit_.cause is not ExitCause.FAILED and _is_past_soft(stage, exit_.ended_at)
-    return at_the_deadline and (stage.kind is not StageKind.TRAIN or stage.checkpoint is not None)
+def _verdict(stage: Stage, exit_: StageExit) -> StageStatus:
+    if exit_.cause is ExitCause.COMPLETED:
+        return StageStatus.DONE
+    if exit_.cause is ExitCause.FAILED or not _was_out_of_time(stage, exit_):
+        return StageStatus.FAILED
+    # The time ran out: that is how a budget ends, and no failure. What was to be made and is not there was left out,
+    # and so is what builds on it.
+    made = stage.kind is StageKind.EVALUATE or (stage.kind is StageKind.TRAIN and stage.checkpoint is not None)
+    return StageStatus.DONE if made else StageStatus.SKIPPED
+
+
+def _was_out_of_time(stage: Stage, exit_: StageExit) -> bool:
+    asked = exit_.cause in {ExitCause.SOFT_DEADLINE, ExitCause.STOP_REQUESTED}
+    return asked or _is_past_soft(stage, exit_.ended_at)
 
 
 def _worth_another_attempt(stage: Stage, exit_: StageExit, now: datetime) -> bool:
     if stage.failures >= MAX_FAILURES or _is_past_soft(stage, now):
         return False
     if exit_.cause in {ExitCause.SIGNAL, ExitCause.VANISHED, ExitCause.HARD_DEADLINE}:
+        return True
+    if exit_.cause is ExitCause.SOFT_DEADLINE and stage.kind is StageKind.MERGE:
+        # It was ended at a deadline that has moved since: a merge has nothing to show for half of its way.
         return True
     # A crash repeats itself unless the attempt got somewhere: trying again from the very start would buy it twice.
     return exit_.cause is ExitCause.FAILED and exit_.checkpoint is not None

@@ -6,11 +6,11 @@ the measured value takes the prior's place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.recipe import TrainingShape
+from orchestrator.domain.techniques import time_factor
 
 SUSTAINED_FLOPS: Mapping[str, float] = {
     # Dense bf16 peak (vendor data sheets) times 0.35, the middle of what fine-tuning reaches; CPU: a small x86 machine.
@@ -30,6 +30,8 @@ TOKEN_FILL = 0.5
 PRIOR_SPREAD = 3.0
 """p90 over p50 of a prior; measured speed has `MEASURED_SPREAD`."""
 MEASURED_SPREAD = 1.15
+SCALED_SPREAD = 1.5
+"""p90 over p50 of a speed that another training of the same run lets us guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,19 @@ class StepTime:
     spread: float
     source: str
 
+    @classmethod
+    def measured(cls, seconds: float) -> StepTime:
+        return cls(seconds, MEASURED_SPREAD, "measured in this run's first steps")
 
-def step_seconds(
-    recipe: Mapping[str, JsonValue],
-    shape: TrainingShape,
-    parameters: int | None,
-    accelerator: str,
-    measured: float | None,
-) -> StepTime:
+    def scaled(self, factor: float, like: str) -> StepTime:
+        """The same for a training that was not measured, by what was measured of another one."""
+        return StepTime(self.seconds * factor, SCALED_SPREAD, f"from what was measured of: {like}")
+
+
+def step_seconds(techniques: Sequence[str], shape: TrainingShape, parameters: int | None, accelerator: str) -> StepTime:
     """Seconds per step on one device of `accelerator` (data-parallel devices each do the same step)."""
-    if measured is not None:
-        return StepTime(measured, MEASURED_SPREAD, "measured in this run's first steps")
-    # 4N per token for frozen base weights, 6N when all of them train (no dW for frozen weights: 2/3 of full).
-    flops_per_token = (4 if recipe.get("adapter") else 6) * (parameters or UNKNOWN_PARAMETERS)
+    # 4 N for frozen base weights (no weight gradients: 2/3 of the 6 N of full training); the techniques multiply it.
+    flops_per_token = 4 * (parameters or UNKNOWN_PARAMETERS) * time_factor(techniques)
     tokens = shape.micro_batch_size * shape.gradient_accumulation_steps * shape.sequence_len * TOKEN_FILL
     rate = SUSTAINED_FLOPS.get(accelerator, UNKNOWN_FLOPS)
     seconds = tokens * flops_per_token / rate + STEP_FLOOR_SECONDS * shape.gradient_accumulation_steps

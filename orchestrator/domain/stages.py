@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +13,13 @@ from orchestrator.domain.json_value import JsonValue
 
 class StageKind(StrEnum):
     TRAIN = "train"
+    MERGE = "merge"
     EVALUATE = "evaluate"
+
+    @property
+    def makes_model(self) -> bool:
+        """Whether later stages build on what it leaves."""
+        return self is not StageKind.EVALUATE
 
 
 class StageStatus(StrEnum):
@@ -37,7 +44,7 @@ class ExitCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageExit:
-    """How one attempt at a stage ended. Paths are the node's."""
+    """How one attempt at a stage ended. Paths are the node's; `result` is what it made, an adapter or a model."""
 
     cause: ExitCause
     ended_at: datetime
@@ -50,12 +57,36 @@ class StageExit:
 
 
 @dataclass(frozen=True, slots=True)
+class StageSpec:
+    """What one stage of a run is to do; it never changes.
+
+    For trainings: `recipe` is complete and in the trainer's keys, `share` weighs this training's part of the training
+    time, `continues` says that it goes on with the adapter before it instead of a merged model, `cycle` of `cycles`
+    counts ReLoRA's. `on_pairs` trainings read the preference pairs themselves.
+    """
+
+    kind: StageKind
+    title: str
+    techniques: tuple[str, ...] = ()
+    recipe: Mapping[str, JsonValue] = field(default_factory=dict)
+    share: int = 1
+    continues: bool = False
+    cycle: int = 1
+    cycles: int = 1
+
+    @property
+    def on_pairs(self) -> bool:
+        return "orpo" in self.techniques
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a run.
+    """One step of a run, and what became of it: the stage of the same place in the run's wish.
 
     `planned_seconds` is its share of the window that later stages must leave free. `max_steps` is what the budget
     allows, `intended_steps` what the strategy would use. `attempt` counts every start, `failures` those since the last
     checkpoint that ended badly through no fault of their machine. `metrics_offset` counts the bytes of metrics read.
+    `checkpoint` is the newest thing that it made and that can be gone on from; `seconds_per_step` was measured.
     """
 
     id: StageId
@@ -74,6 +105,7 @@ class Stage:
     metrics_offset: int = 0
     exit: StageExit | None = None
     checkpoint: str | None = None
+    seconds_per_step: float | None = None
     results: tuple[dict[str, JsonValue], ...] = field(default=())
 
     @property
@@ -82,7 +114,8 @@ class Stage:
 
 
 def was_cut(stage: Stage) -> bool:
-    """Whether a finished training stage got fewer steps than its strategy could use."""
-    if stage.exit is None:
-        return False
+    """Whether a training that is over got fewer steps than its strategy could use: also when it never came to its own
+    end, because its machine was lost or there was no time for it."""
+    if stage.exit is None or stage.status is StageStatus.SKIPPED:
+        return True
     return stage.exit.cause is not ExitCause.COMPLETED or stage.exit.max_steps < stage.exit.intended_steps

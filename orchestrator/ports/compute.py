@@ -30,7 +30,7 @@ class JobKey:
 class JobOrder:
     """What to run: `document` is the job as docs/node-contract.md writes it, less the paths and deadlines that the
     adapter fills in; `config` is the trainer's configuration with `{data_dir}` and `{output_dir}` for the node's
-    folders, None where the stage needs none."""
+    folders, None where the stage needs none. `data` names the folder of its rows, shared by all jobs that read them."""
 
     key: JobKey
     kind: StageKind
@@ -38,6 +38,7 @@ class JobOrder:
     hard_deadline: datetime
     document: Mapping[str, JsonValue]
     config: Mapping[str, JsonValue] | None
+    data: str = "data"
 
 
 class Compute(Protocol):

@@ -22,9 +22,22 @@ class Inputs(Protocol):
     """Looks at models and datasets without starting anything.
 
     Promises: raises `InvalidInputError` naming `model`, `dataset`, `dataset:<line>` or `heldout` for what is missing,
-    malformed or outside the permitted folders; never follows a path out of them; reads a bounded amount of memory.
+    malformed or outside the permitted folders; never follows a path out of them; holds a bounded part of a file in
+    memory. A dataset that is asked for by another name of a field, such as `preferences`, is refused by that `field`.
+    Where no name is given, `pairs` says which default is meant; without `keeps_out` all rows are trained on. `folder`
+    is the real path of a permitted folder.
     """
 
     def model(self, name: str | None) -> ModelFacts: ...
 
-    def dataset(self, name: str | None, heldout: str | None) -> DatasetRef: ...
+    def dataset(
+        self,
+        name: str | None,
+        heldout: str | None,
+        field: str = "dataset",
+        *,
+        pairs: bool = False,
+        keeps_out: bool = True,
+    ) -> DatasetRef: ...
+
+    def folder(self, name: str, field: str) -> str: ...

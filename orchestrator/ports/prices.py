@@ -7,7 +7,7 @@ from typing import Protocol
 
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import Overheads
+from orchestrator.domain.shares import Overheads
 
 
 class Prices(Protocol):

@@ -8,9 +8,12 @@ from orchestrator.domain.ids import RunId
 
 
 class Wakeup(Protocol):
-    """Promises: `wake` returns within a second and never raises; a lost wake-up only delays a run until the sweep."""
+    """Promises: `wake` asks for a look at a run, `upload` for a look at its publication; both return within a second
+    and never raise; a lost wake-up only delays a run until the sweep."""
 
     def wake(self, run_id: RunId) -> None: ...
+
+    def upload(self, run_id: RunId) -> None: ...
 
 
 class Notify(Protocol):

@@ -70,6 +70,9 @@ class Store(Protocol):
     - `load` returns what was saved, equal in every field; `NotFoundError` otherwise. `lease` likewise.
     - `due` names runs that are not ended and whose `wake_at` is not in the future: those with a machine before those
       that wait for one (or a long queue would keep a machine from ever being settled), then oldest `wake_at` first.
+    - `due_publications` names the runs whose publication's `due_at` is not in the future, oldest first.
+    - `newest_baseline` is the newest run that `domain.baseline.offered_key` gives this key, None without one; it takes
+      the same time however many runs there are.
     - `open_leases` names every lease that is not closed, with its run.
     - `journal` returns a run's entries with seq > after in order of seq; seq only grows.
     - `beat` and `beats` keep the last sign of life of each part of the service.
@@ -87,6 +90,10 @@ class Store(Protocol):
     def runs(self, query: RunQuery) -> RunPage: ...
 
     def due(self, now: datetime, limit: int) -> tuple[RunId, ...]: ...
+
+    def due_publications(self, now: datetime, limit: int) -> tuple[RunId, ...]: ...
+
+    def newest_baseline(self, key: str) -> Run | None: ...
 
     def lease(self, lease_id: LeaseId) -> Lease: ...
 

@@ -135,7 +135,9 @@ class AdvanceRun:
         if act is Act.SUBMIT:
             order = self._trainer.order(run, stage)
             self._compute.submit(
-                JobOrder(key, stage.kind, stage.soft_deadline, stage.hard_deadline, order.document, order.config)
+                JobOrder(
+                    key, stage.kind, stage.soft_deadline, stage.hard_deadline, order.document, order.config, order.data
+                )
             )
         elif act is Act.REQUEST_STOP:
             self._compute.request_stop(key)

@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import TypeVar
 
 from orchestrator.domain.errors import FieldProblem, InvalidInputError
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.money import SECONDS_PER_HOUR, Money, parse_dollars
-from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import RunSpec
-from orchestrator.domain.strategies import find_strategy
+from orchestrator.domain.stages import StageKind, StageSpec
+from orchestrator.domain.strategies import CUSTOM, Wishes, check_techniques, expand, find_strategy
+from orchestrator.domain.techniques import techniques_in
 from orchestrator.ports.inputs import Inputs, ModelFacts
-from orchestrator.ports.trainer import Trainer
+from orchestrator.ports.trainer import AdoptedDataset, Adoption, Trainer
+from orchestrator.services.harness import parse_harness
+from orchestrator.services.overrides import meant_for, own_overrides
+from orchestrator.services.rows import choose_rows
+from orchestrator.services.trainings import fitted, settled
 
 MAX_HOURS = 24 * 30
 MAX_GPUS = 4
 MAX_NAME = 120
 DEFAULT_SEED = 42
+FILE_SUFFIXES = frozenset({".json", ".jsonl", ".parquet"})
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class RunDraft:
-    """A wish as it came in; nothing in it is trusted yet. Only `strategy` and `budget` (dollars) are required."""
+    """A wish as it came in; nothing in it is trusted yet. Only `strategy` and `budget` (dollars) are required.
+
+    `techniques`, or a `recipe` (an Axolotl configuration, as text or as a mapping), are for strategy `custom`, which
+    may be left out beside a recipe. `preferences` are pairs for a strategy that trains on them after another dataset;
+    `merged` asks for the merged model; `harness` names tasks of lm-evaluation-harness. `training_overrides` are
+    overrides for single trainings by their number, from "1": they come after `overrides`, which concern all of them.
+    """
 
     strategy: object
     budget: object
     model: str | None = None
     dataset: str | None = None
+    preferences: str | None = None
     heldout: str | None = None
     max_hours: object = None
     gpus: object = None
+    techniques: object = None
+    parameters: Mapping[str, JsonValue] = field(default_factory=dict)
+    recipe: object = None
     overrides: Mapping[str, JsonValue] = field(default_factory=dict)
-    seed: object = DEFAULT_SEED
+    training_overrides: Mapping[str, JsonValue] = field(default_factory=dict)
+    merged: bool = False
+    harness: object = None
+    seed: object = None
     name: str = ""
 
 
@@ -48,51 +67,114 @@ class SpecifyRun:
         self._trainer = trainer
 
     def execute(self, draft: RunDraft) -> tuple[RunSpec, Money]:
-        """The spec and its cap. Raises `InvalidInputError` with every problem found, `NotBuiltError` for a known
-        strategy that is not built yet."""
+        """The spec and its cap. Raises `InvalidInputError` with every problem found."""
         problems: list[FieldProblem] = []
-        strategy = find_strategy(draft.strategy)
+        if draft.strategy is None and draft.recipe is None:
+            raise InvalidInputError.of("strategy", "is required")
+        strategy = find_strategy(CUSTOM if draft.strategy is None and draft.recipe is not None else draft.strategy)
+        adopted = self._adopted(draft, problems)
+        draft = _completed(draft, adopted)
         cap = _gather(problems, lambda: parse_dollars(draft.budget, "budget"))
         max_seconds = _gather(problems, lambda: _hours(draft.max_hours))
         gpus = _gather(problems, lambda: _whole(draft.gpus, "gpus", 1, MAX_GPUS))
         seed = _gather(problems, lambda: _whole(draft.seed, "seed", 0, 2**31 - 1))
         name = _gather(problems, lambda: _name(draft.name))
+        harness = _gather(problems, lambda: parse_harness(draft.harness, self._inputs))
         model = _gather(problems, lambda: self._inputs.model(draft.model))
-        dataset = _gather(problems, lambda: self._inputs.dataset(draft.dataset, draft.heldout))
-        recipe, notes = self._recipe(_fitted(strategy.recipe(), model), draft.overrides, problems)
-        if problems or cap is None or model is None or dataset is None:
+        understood = adopted is not None or draft.recipe is None
+        stages = (_gather(problems, lambda: expand(strategy, _wishes(draft, adopted))) or ()) if understood else ()
+        rows = _gather(problems, lambda: choose_rows(self._inputs, draft, strategy, stages)) if stages else None
+        stages, notes = self._resolved(stages, draft, model, problems)
+        if problems or cap is None or model is None or rows is None:
             raise InvalidInputError(problems)
         spec = RunSpec(
             strategy=strategy.key,
             model=model.source,
             model_parameters=model.parameters,
             model_is_local=model.is_local,
-            dataset=dataset,
-            recipe=recipe,
+            dataset=rows.dataset,
+            stages=stages,
             seed=DEFAULT_SEED if seed is None else seed,
             name=name or "",
             gpus=gpus,
             max_seconds=max_seconds,
-            notes=notes,
+            parameters=dict(draft.parameters),
+            preferences=rows.preferences,
+            harness=harness,
+            notes=(*(adopted.notes if adopted else ()), *rows.notes, *notes),
         )
         return spec, cap
 
-    def _recipe(
-        self, recipe: dict[str, JsonValue], overrides: Mapping[str, JsonValue], problems: list[FieldProblem]
-    ) -> tuple[Mapping[str, JsonValue], tuple[str, ...]]:
-        resolution = self._trainer.resolve(recipe, overrides)
-        problems.extend(resolution.problems)
-        if not resolution.problems:
-            _gather(problems, lambda: TrainingShape.from_recipe(resolution.recipe))
-        return resolution.recipe, resolution.notes
+    def _adopted(self, draft: RunDraft, problems: list[FieldProblem]) -> Adoption | None:
+        """A recipe of the user's own, read and understood."""
+        if draft.recipe is None:
+            return None
+        adopted = _gather(problems, lambda: self._trainer.adopt(self._parsed(draft.recipe)))
+        if adopted is not None:
+            problems.extend(adopted.problems)
+        return None if adopted is None or adopted.problems else adopted
 
-
-def _fitted(recipe: dict[str, JsonValue], model: ModelFacts | None) -> dict[str, JsonValue]:
-    """A strategy's sequence length is for models that are made for it; a shorter model gets its own."""
-    length = recipe.get("sequence_len")
-    if model is None or model.max_sequence_len is None or not isinstance(length, int):
+    def _parsed(self, recipe: object) -> Mapping[str, JsonValue]:
+        if isinstance(recipe, str):
+            return self._trainer.parse(recipe)
+        if not isinstance(recipe, Mapping):
+            raise InvalidInputError.of("recipe", "must be an Axolotl configuration: YAML text, or an object")
         return recipe
-    return {**recipe, "sequence_len": min(length, model.max_sequence_len)}
+
+    def _resolved(
+        self,
+        stages: tuple[StageSpec, ...],
+        draft: RunDraft,
+        model: ModelFacts | None,
+        problems: list[FieldProblem],
+    ) -> tuple[tuple[StageSpec, ...], tuple[str, ...]]:
+        """Every training with the overrides applied, in the trainer's own keys, and what is to be said about them."""
+        own = own_overrides(draft.training_overrides, stages, problems) if stages else {}
+        resolved: list[StageSpec] = []
+        notes: dict[str, None] = {}
+        found: dict[FieldProblem, None] = {}
+        for index, stage in enumerate(stages):
+            if stage.kind is not StageKind.TRAIN:
+                resolved.append(stage)
+                continue
+            base, fitting = fitted(stage.recipe, model, say=draft.recipe is not None)
+            chosen = {**meant_for(stage, stages, draft.overrides), **own[index].settings}
+            answer = self._trainer.resolve(base, chosen)
+            notes.update(dict.fromkeys((*fitting, *answer.notes)))
+            done, wrong = (stage, answer.problems) if answer.problems else settled(stage, answer.recipe, resolved)
+            found.update(dict.fromkeys(own[index].as_written(problem) for problem in wrong))
+            resolved.append(done)
+        problems.extend(found)
+        return tuple(resolved), tuple(notes)
+
+
+def _wishes(draft: RunDraft, adopted: Adoption | None) -> Wishes:
+    techniques = () if draft.techniques is None else check_techniques(draft.techniques)
+    if adopted is not None and techniques:
+        raise InvalidInputError.of("techniques", "are told from the recipe: name one or the other")
+    if adopted is not None:
+        return Wishes(draft.parameters, techniques_in(adopted.settings), adopted.settings, draft.merged)
+    return Wishes(draft.parameters, techniques, None, draft.merged)
+
+
+def _completed(draft: RunDraft, adopted: Adoption | None) -> RunDraft:
+    """What the draft leaves open, as the user's own recipe has it."""
+    if adopted is None:
+        return draft
+    return replace(
+        draft,
+        model=draft.model or adopted.model,
+        dataset=draft.dataset or _named(adopted.dataset),
+        seed=adopted.seed if draft.seed is None else draft.seed,
+    )
+
+
+def _named(rows: AdoptedDataset | None) -> str | None:
+    """A recipe's dataset as a draft would name it: a file by its path, a hub's by its id and format."""
+    if rows is None:
+        return None
+    is_file = PurePath(rows.source).suffix in FILE_SUFFIXES or rows.source.startswith(("/", "."))
+    return rows.source if is_file else f"{rows.source}:{rows.format}"
 
 
 def _gather(problems: list[FieldProblem], parse: Callable[[], T]) -> T | None:
@@ -106,8 +188,9 @@ def _gather(problems: list[FieldProblem], parse: Callable[[], T]) -> T | None:
 def _hours(value: object) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInputError.of("max_hours", "must be a number of hours, for example 1.5")
+    # Refuses NaN and the infinities too.
     if not 0 < value <= MAX_HOURS:
         raise InvalidInputError.of("max_hours", f"must be above zero and at most {MAX_HOURS}")
     # Rounded down: the person said "at most".

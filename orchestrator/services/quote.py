@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.domain.decision import Market
+from orchestrator.domain.funding import plan_request
 from orchestrator.domain.money import Money
-from orchestrator.domain.planner import Plan, PlanRequest, make_plan
-from orchestrator.domain.recipe import TrainingShape
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.planner import make_plan
 from orchestrator.domain.run import RunSpec
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.prices import Prices
@@ -29,7 +30,7 @@ def market_of(prices: Prices) -> Market:
 
 
 class QuoteRun:
-    """Plans a draft. Raises `InvalidInputError`, `NotBuiltError`, or `UnaffordableError` with the cheapest cap."""
+    """Plans a draft. Raises `InvalidInputError`, or `UnaffordableError` with the cheapest cap."""
 
     def __init__(self, specify: SpecifyRun, prices: Prices, clock: Clock) -> None:
         self._specify = specify
@@ -38,16 +39,7 @@ class QuoteRun:
 
     def execute(self, draft: RunDraft) -> Quote:
         spec, cap = self._specify.execute(draft)
-        request = PlanRequest(
-            recipe=spec.recipe,
-            shape=TrainingShape.from_recipe(spec.recipe),
-            train_rows=spec.dataset.train_rows,
-            parameters=spec.model_parameters,
-            available=cap,
-            max_seconds=spec.max_seconds,
-            gpus=spec.gpus,
-            heldout_rows=spec.dataset.heldout_rows,
-        )
+        request = plan_request(spec, (), cap, spec.max_seconds)
         market = market_of(self._prices)
         plan = make_plan(request, market.offers, market.overheads, market.allowances, self._clock.now())
         return Quote(spec, cap, plan)

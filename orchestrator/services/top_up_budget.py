@@ -52,6 +52,8 @@ class TopUpBudget:
         if run.status is RunStatus.ENDED:
             if run.outcome is not Outcome.BUDGET_REACHED:
                 raise ConflictError(f"the run has ended ({run.outcome}); more money would change nothing")
+            if not run.can_use_more:
+                raise ConflictError("the run's last training has used all of its data; more money would change nothing")
             run = run.reopened().after(RunEvent.TOPPED_UP)
             told = {"status": run.status.value, "event": RunEvent.TOPPED_UP.value}
         run = replace(run, wake_at=posting.at)

@@ -20,6 +20,8 @@ PROMISED = {
     ("POST", "/runs/{run_id}/budget"), ("GET", "/runs/{run_id}/ledger"), ("GET", "/runs/{run_id}/metrics"),
     ("GET", "/runs/{run_id}/logs"), ("GET", "/runs/{run_id}/artifacts"), ("GET", "/runs/{run_id}/artifacts/{path}"),
     ("GET", "/runs/{run_id}/events"), ("POST", "/quotes"), ("GET", "/strategies"), ("GET", "/offers"),
+    ("POST", "/datasets"), ("GET", "/datasets"), ("GET", "/datasets/{dataset_id}"),
+    ("GET", "/runs/{run_id}/card"), ("POST", "/runs/{run_id}/push"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/problems/{slug}"),
 }  # fmt: skip
 
@@ -89,15 +91,30 @@ def test_every_answer_has_an_example_that_its_schema_accepts(document: dict[str,
             jsonschema.Draft202012Validator(schema).validate(described["example"])
 
 
-def test_every_body_has_an_example_that_its_schema_accepts(document: dict[str, Any]) -> None:
-    bodies = [operation["requestBody"] for _, _, operation in operations(document) if "requestBody" in operation]
-    assert len(bodies) == 3
-    for body in bodies:
+def bodies(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation["requestBody"] for _, _, operation in operations(document) if "requestBody" in operation]
+
+
+def test_every_json_body_has_an_example_that_its_schema_accepts(document: dict[str, Any]) -> None:
+    of_json = [body for body in bodies(document) if "application/json" in body["content"]]
+    assert len(of_json) == 4
+    for body in of_json:
         name = body["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
         schema = document["components"]["schemas"][name]
         assert schema["examples"]
         for example in schema["examples"]:
             jsonschema.Draft202012Validator(schema).validate(example)
+
+
+def test_every_other_body_shows_what_each_of_its_media_types_holds(document: dict[str, Any]) -> None:
+    (upload,) = [body for body in bodies(document) if "application/json" not in body["content"]]
+    assert set(upload["content"]) == {
+        "application/x-ndjson",
+        "application/jsonl",
+        "application/vnd.apache.parquet",
+        "application/octet-stream",
+    }
+    assert all(described["example"] for described in upload["content"].values())
 
 
 def test_every_operation_documents_its_problems(document: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from orchestrator.domain.ledger import Posting, PostingKind
 from orchestrator.domain.money import Money, Rate
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.run import DatasetRef, Run, RunSpec
+from orchestrator.domain.stages import StageKind, StageSpec
 from orchestrator.ports.store import RunChange, Store
 
 T = TypeVar("T")
@@ -32,7 +33,8 @@ def minutes(count: float) -> timedelta:
 def make_run(number: int, *, strategy: str = "dora", **fields: Any) -> Run:
     """A fresh run; a higher `number` is a newer run."""
     dataset = DatasetRef("rows.jsonl", "alpaca", 100, 10)
-    spec = RunSpec(strategy, "model", 1000, True, dataset, {"learning_rate": 2e-4, "tags": ["a", None]}, 42)
+    training = StageSpec(StageKind.TRAIN, "LoRA", ("lora",), {"learning_rate": 2e-4, "tags": ["a", None]})
+    spec = RunSpec(strategy, "model", 1000, True, dataset, (training, StageSpec(StageKind.EVALUATE, "both")), 42)
     run = Run(RunId(f"run_{number:012d}"), spec, NOON + minutes(number))
     return dataclasses.replace(run, **fields)
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.errors import ConflictError, LedgerError, NotFoundError, StaleVersionError
-from orchestrator.domain.ids import LeaseId, RunId
+from orchestrator.domain.ids import LeaseId, RunId, StageId
 from orchestrator.domain.journal import Entry, EntryKind
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.ledger import Posting
 from orchestrator.domain.run import Run
+from orchestrator.domain.stages import Stage, StageKind
 from orchestrator.ports.store import IdempotencyRecord, RunChange, RunQuery, RunRecord, Store
 from tests.contract.store_adapters import StoreSite
 from tests.contract.store_examples import (
@@ -205,24 +206,26 @@ def test_a_number_that_json_cannot_carry_becomes_null_and_loses_nothing_else(sto
 
 def test_a_field_that_must_be_a_number_is_refused_when_it_is_none(store: Store) -> None:
     run = created(store)
+    stage = Stage(StageId("01-train"), StageKind.TRAIN, 60, seconds_per_step=math.nan)
     with pytest.raises(ValueError, match="seconds_per_step"):
-        store.save(RunChange(replace(run, seconds_per_step=math.nan), None, (make_posting(run.id),)))
+        store.save(RunChange(replace(run, stages=(stage,)), None, (make_posting(run.id),)))
     assert store.load(run.id) == RunRecord(run, None, ())
 
 
 def test_a_caller_who_changes_what_was_saved_or_loaded_changes_nothing_in_the_store(store: Store) -> None:
     run = make_run(1)
-    recipe = dict(run.spec.recipe)
+    training, *others = run.spec.stages
+    recipe = dict(training.recipe)
     data: dict[str, Any] = {"list": [1]}
-    run = replace(run, spec=replace(run.spec, recipe=recipe))
+    run = replace(run, spec=replace(run.spec, stages=(replace(training, recipe=recipe), *others)))
     store.create(RunChange(run, None, (), (Entry(run.id, EntryKind.NOTE, NOON, "k", data),)), None)
     recipe["learning_rate"] = "changed"
     data["list"].append(2)
     for _ in range(2):
         loaded, entry = store.load(run.id).run, store.journal(run.id, 0, 1)[0].entry
-        assert loaded.spec.recipe == make_run(1).spec.recipe
+        assert loaded.spec.stages == make_run(1).spec.stages
         assert entry.data == {"list": [1]}
-        loaded.spec.recipe["learning_rate"] = "changed"  # type: ignore[index]
+        loaded.spec.stages[0].recipe["learning_rate"] = "changed"  # type: ignore[index]
         entry.data["list"].append(3)  # type: ignore[union-attr]
 
 
@@ -250,6 +253,8 @@ def test_no_call_keeps_a_transaction_open(site: StoreSite) -> None:
         "stale": lambda: store.save(RunChange(run)),
         "runs": lambda: store.runs(RunQuery()),
         "due": lambda: store.due(NOON, 1),
+        "due_publications": lambda: store.due_publications(NOON, 1),
+        "newest_baseline": lambda: store.newest_baseline("key"),
         "lease": lambda: store.lease(make_lease(run.id).id),
         "no lease": lambda: store.lease(LeaseId("lf-000000000009-1")),
         "open_leases": store.open_leases,

@@ -19,12 +19,12 @@ NODE_PYTHON = CHECKOUT / ".trainer" / "bin" / "python"
 @pytest.fixture(scope="session")
 def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demonstration's inputs, made once: model/, dataset/ and manifest.json. `make run`'s own are taken if they are
-    there, which their maker itself checks file by file."""
+    there, else a folder that test processes side by side share; the maker checks every file, and holds a lock."""
     if not os.access(NODE_PYTHON, os.X_OK):
         message = "the trainer's environment is missing: make trainer"
         (pytest.fail if os.environ.get("LATTICEFORGE_TEST_REQUIRE") == "all" else pytest.skip)(message)
     made = CHECKOUT / "data" / "demo"
-    folder = made if made.is_dir() else tmp_path_factory.mktemp("inputs") / "demo"
+    folder = made if made.is_dir() else tmp_path_factory.getbasetemp().parent / "latticeforge" / "demo"
     command = [str(NODE_PYTHON), "-m", "workers.node.demonstration", "--out", str(folder)]
     subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, timeout=900)
     return folder

@@ -2,93 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from orchestrator.settings import CHECKOUT
-from tests.e2e.conftest import NODE_PYTHON
+from tests.e2e.demonstration import PATIENCE, assert_loads, assert_settled, await_step, evaluations, ledger_of, wish
 from tests.e2e.service import PARTS, WholeService, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.trainer]
 
-DEMONSTRATION: dict[str, Any] = json.loads((CHECKOUT / "recipes" / "demonstration.json").read_text())
-PATIENCE = 600.0
-LOADS = """
-import sys
-from peft import PeftModel
-from transformers import AutoModelForCausalLM
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(sys.argv[1]), sys.argv[2])
-print(any("lora_magnitude_vector" in name for name, _ in model.named_parameters()))
-"""
-
-
-def ledger_of(service: WholeService, run_id: str) -> dict[str, Any]:
-    answer = service.http.get(f"/runs/{run_id}/ledger")
-    assert answer.status_code == 200
-    document: dict[str, Any] = answer.json()
-    return document
-
-
-def assert_settled(service: WholeService, run_id: str, cap: str) -> Decimal:
-    """The ledger sums to zero, reserves nothing, settled each lease once and spent no more than the cap."""
-    ledger = ledger_of(service, run_id)
-    accounts = {name: Decimal(amount) for name, amount in ledger["balance"].items()}
-    assert sum(accounts[name] for name in ("funder", "available", "reserved", "spent")) == 0
-    assert accounts["reserved"] == 0
-    assert 0 < accounts["spent"] <= Decimal(cap)
-    settled = [posting["lease"] for posting in ledger["postings"] if posting["kind"] == "settle"]
-    assert len(settled) == len(set(settled))
-    assert all(posting["kind"] != "overrun" for posting in ledger["postings"])
-    return accounts["spent"]
-
-
-def await_step(service: WholeService, run_id: str, step: int) -> None:
-    """Wait until the training has got as far as `step`."""
-
-    def reached() -> bool:
-        document = service.run(run_id)
-        assert document["status"] != "ended", document["reason"]
-        return any(stage["kind"] == "train" and stage["step"] >= step for stage in document["stages"])
-
-    until(reached, PATIENCE, f"{run_id} reaches step {step}")
-
-
-def newest_adapter(service: WholeService, run_id: str) -> Path:
-    """The adapter that the run leaves: its own, or the newest checkpoint's."""
-    output = service.home / "runs" / run_id / "01-train" / "output"
-    found = sorted(output.glob("**/adapter_model.safetensors"), key=lambda path: path.stat().st_mtime)
-    assert found, f"no adapter below {output}"
-    return found[-1].parent
-
-
-def assert_loads(service: WholeService, run_id: str, dora: bool) -> None:
-    """The adapter loads beside its base model, with DoRA's magnitudes in it if they should be."""
-    command = [str(NODE_PYTHON), "-c", LOADS, str(service.home / "demo" / "model")]
-    command.append(str(newest_adapter(service, run_id)))
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip() == str(dora)
-
-
-def evaluations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    results = [result for stage in document["stages"] for result in stage["results"]]
-    return {result["subject"]: result for result in results}
-
 
 def test_strategy_a_learns_the_skill_and_its_books_are_settled(service: WholeService) -> None:
-    run_id = service.submit(overrides=DEMONSTRATION)
+    run_id = service.submit(**wish("dora_neftune"))
     document = service.await_end(run_id, PATIENCE)
     assert document["outcome"] == "completed", document["reason"]
     before, after = evaluations(document)["base"], evaluations(document)["tuned"]
@@ -98,18 +28,18 @@ def test_strategy_a_learns_the_skill_and_its_books_are_settled(service: WholeSer
     assert after["exact_match"] > 0.6
     assert_settled(service, run_id, "50")
     assert service.marked() == []
-    assert_loads(service, run_id, dora=True)
+    assert_loads(service, run_id, adapter=True, dora=True)
 
 
 def test_a_budget_that_cannot_cover_it_ends_with_a_checkpoint_and_a_top_up_goes_on_from_it(
     service: WholeService,
 ) -> None:
-    run_id = service.submit(budget="0.08", overrides={**DEMONSTRATION, "num_epochs": 60})
+    run_id = service.submit(**wish("dora_neftune", num_epochs=60), budget="0.08")
     document = service.await_end(run_id, PATIENCE)
     assert document["outcome"] == "budget_reached", document["reason"]
     assert_settled(service, run_id, "0.08")
     assert service.marked() == []
-    assert_loads(service, run_id, dora=True)
+    assert_loads(service, run_id, adapter=True, dora=True)
     stopped_at = document["stages"][0]["step"]
     assert 0 < stopped_at < document["stages"][0]["intended_steps"]
     assert service.http.post(f"/runs/{run_id}/budget", json={"amount": "0.08"}).is_success
@@ -122,7 +52,7 @@ def test_a_budget_that_cannot_cover_it_ends_with_a_checkpoint_and_a_top_up_goes_
 
 
 def test_each_part_is_killed_in_turn_and_the_training_does_not_notice(service: WholeService) -> None:
-    run_id = service.submit(strategy="lora", overrides={**DEMONSTRATION, "learning_rate": 0.002, "num_epochs": 12})
+    run_id = service.submit(**wish("lora", num_epochs=12))
     await_step(service, run_id, 5)
     trainer = {process.pid for process in service.marked()}
     for part in PARTS:
@@ -141,7 +71,7 @@ def test_each_part_is_killed_in_turn_and_the_training_does_not_notice(service: W
 
 
 def test_a_cancelled_training_keeps_its_checkpoint_and_gives_the_machine_back(service: WholeService) -> None:
-    run_id = service.submit(strategy="lora", overrides={**DEMONSTRATION, "learning_rate": 0.002})
+    run_id = service.submit(**wish("lora"))
     await_step(service, run_id, 10)
     asked = time.monotonic()
     assert service.http.post(f"/runs/{run_id}/cancel").status_code == 202
@@ -149,7 +79,7 @@ def test_a_cancelled_training_keeps_its_checkpoint_and_gives_the_machine_back(se
     assert document["outcome"] == "cancelled"
     assert time.monotonic() - asked < 30
     assert service.marked() == []
-    assert_loads(service, run_id, dora=False)
+    assert_loads(service, run_id, adapter=True)
     assert_settled(service, run_id, "50")
 
 
@@ -166,7 +96,7 @@ def doomed(demonstration: Path, tmp_path: Path) -> Iterator[WholeService]:
 
 
 def test_the_whole_service_is_killed_and_the_training_ends_by_itself_at_its_deadline(doomed: WholeService) -> None:
-    run_id = doomed.submit(budget="0.10", overrides={**DEMONSTRATION, "num_epochs": 200})
+    run_id = doomed.submit(**wish("dora_neftune", num_epochs=200), budget="0.10")
     await_step(doomed, run_id, 5)
     deadline = time.monotonic() + 0.10 / 4 * 3600
     children = psutil.Process(doomed.process.pid).children(recursive=True)
@@ -180,6 +110,6 @@ def test_the_whole_service_is_killed_and_the_training_ends_by_itself_at_its_dead
         document = restarted.await_end(run_id, 90)
         assert document["outcome"] == "budget_reached", document["reason"]
         assert_settled(restarted, run_id, "0.10")
-        assert_loads(restarted, run_id, dora=True)
+        assert_loads(restarted, run_id, adapter=True, dora=True)
     finally:
         restarted.stop()

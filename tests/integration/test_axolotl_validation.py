@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from orchestrator.adapters.axolotl.render import TrainConfigRequest, render_train_config
 from orchestrator.adapters.axolotl.rules import RULES
@@ -57,6 +58,7 @@ REQUEST = TrainConfigRequest(
     seed=7,
 )
 ON_TWO_GPUS = replace(REQUEST, device="cuda", gpus=2)
+RECIPES = {path.name: path for path in sorted((ROOT / "recipes").glob("config_*.yaml"))}
 PACKED = {"sample_packing": True, "pad_to_sequence_len": True, "attn_implementation": "flex_attention"}
 RENDERED = {
     "strategy A": REQUEST,
@@ -82,6 +84,7 @@ class Judgements:
 
     of_rules: Mapping[str, str | None] = field(default_factory=dict)
     of_rendered: Mapping[str, str | None] = field(default_factory=dict)
+    of_recipes: Mapping[str, str | None] = field(default_factory=dict)
     of_plain: str | None = None
 
 
@@ -90,21 +93,22 @@ def axolotl() -> Judgements:
     """One process for all: importing Axolotl takes about 8 s, a verdict a few milliseconds."""
     rules = [example_case(rule) for rule in RULES]
     rendered = [case(render_train_config(request), request.device, request.gpus) for request in RENDERED.values()]
+    # Read as Axolotl reads a file, not as the service does.
+    recipes = [case(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in RECIPES.values()]
     done = subprocess.run(
         [str(TRAINER_PYTHON), str(Path(__file__).with_name("axolotl_verdicts.py"))],
-        input=json.dumps([case(PLAIN), *rules, *rendered]),
+        input=json.dumps([case(PLAIN), *recipes, *rules, *rendered]),
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    plain, *rest = json.loads(done.stdout.splitlines()[-1])
-    return Judgements(
-        dict(zip([rule.id for rule in RULES], rest[: len(RULES)], strict=True)),
-        dict(zip(RENDERED, rest[len(RULES) :], strict=True)),
-        plain,
-    )
+    verdicts = iter(json.loads(done.stdout.splitlines()[-1]))
+    plain = next(verdicts)
+    of_recipes = {name: next(verdicts) for name in RECIPES}
+    of_rules = {rule.id: next(verdicts) for rule in RULES}
+    return Judgements(of_rules, dict(zip(RENDERED, verdicts, strict=True)), of_recipes, plain)
 
 
 def case(config: Mapping[str, object], device: str = "cuda", gpus: int = 1) -> dict[str, object]:
@@ -123,6 +127,11 @@ def test_axolotl_accepts_the_plain_configuration_that_the_examples_add_to(axolot
 @pytest.mark.parametrize("name", RENDERED)
 def test_axolotl_accepts_what_the_service_renders(name: str, axolotl: Judgements) -> None:
     assert axolotl.of_rendered[name] is None
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_axolotl_accepts_the_recipes_that_come_with_the_project(name: str, axolotl: Judgements) -> None:
+    assert axolotl.of_recipes[name] is None
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.axolotl is Verdict.REFUSES], ids=lambda rule: rule.id)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from orchestrator.adapters.celery.wakeup import QUEUE, CeleryWakeup
+from orchestrator.adapters.celery.wakeup import QUEUE, UPLOAD_RESULT, CeleryWakeup
 from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
 from orchestrator.domain.ids import RunId
 from workers.embedded_redis import EmbeddedRedis, ask
@@ -79,6 +79,14 @@ def test_a_wake_up_is_a_message_for_the_worker(server: Server) -> None:
     assert messages(server) == [f"('{RUN}',)"]
 
 
+def test_an_upload_is_asked_for_by_a_message_of_its_own(server: Server) -> None:
+    CeleryWakeup(server.url).upload(RUN)
+    assert messages(server) == [f"('{RUN}',)"]
+    with redis.Redis.from_url(server.url) as client:
+        (text,) = client.lrange(QUEUE, 0, -1)
+    assert json.loads(text)["headers"]["task"] == UPLOAD_RESULT
+
+
 def test_wake_ups_are_heard_again_after_the_server_was_killed(server: Server) -> None:
     wakeup = CeleryWakeup(server.url)
     wakeup.wake(RUN)
@@ -98,7 +106,7 @@ def test_a_bell_returns_within_a_second_whatever_the_server_does(address: str, s
         wakeup.wake(RUN)
         notify.changed(RUN)
         server.freeze()
-    for ring in (wakeup.wake, notify.changed, wakeup.wake, notify.changed):
+    for ring in (wakeup.wake, notify.changed, wakeup.upload, notify.changed):
         started = time.monotonic()
         ring(RUN)
         assert time.monotonic() - started < 1.0

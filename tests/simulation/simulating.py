@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from orchestrator.adapters.axolotl.trainer import AxolotlTrainer
 from orchestrator.adapters.memory.clock import ManualClock
@@ -19,8 +20,8 @@ from orchestrator.domain.ids import LeaseId, RunId, lease_id
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.money import ZERO, Money, Rate
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import Overheads
 from orchestrator.domain.run import Run
+from orchestrator.domain.shares import Overheads
 from orchestrator.ports.store import RunChange, RunRecord
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
@@ -76,9 +77,10 @@ class Simulation:
         self.cancel = CancelRun(self.store, self.clock, wakeup, notify)
         self.top_up = TopUpBudget(self.store, self.clock, wakeup, notify)
 
-    def submit(self, dollars_micros: int, max_seconds: int | None = None) -> RunId:
+    def submit(self, dollars_micros: int, max_seconds: int | None = None, **wish: Any) -> RunId:
+        """`wish` overrides fields of the run's spec."""
         now = self.clock.now()
-        run = Run(self._ids.new_run_id(), replace(spec(), max_seconds=max_seconds), now, wake_at=now)
+        run = Run(self._ids.new_run_id(), spec(max_seconds=max_seconds, **wish), now, wake_at=now)
         self.store.create(RunChange(run, None, (ledger.grant(run.id, Money(dollars_micros), now, "cap"),)), None)
         return run.id
 

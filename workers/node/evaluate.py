@@ -18,6 +18,7 @@ from workers.node.harness_tasks import HarnessError, local_tasks
 from workers.node.job import METRICS_FILE, EvaluateTask, Job, read_job
 from workers.node.journal import Journal
 from workers.node.orders import Orders
+from workers.node.pairs import heldout_form
 from workers.node.prepare import HELDOUT_FILE
 from workers.node.score import Score
 
@@ -57,7 +58,7 @@ def evaluate(job: Job, journal: Journal, clock: Clock) -> None:
 
     watch = StopWatch(Orders(job, clock))
     subjects = load_subjects(job.evaluate)
-    rows, of_rows = subjects.rows(job.data_dir / HELDOUT_FILE, job.dataset.format)
+    rows, of_rows = subjects.rows(job.data_dir / HELDOUT_FILE, heldout_form(job.dataset))
     scores = {name: Score() for name in subjects.names}
     reason = watch.reason()
     for batch in _batches(rows, job.evaluate.batch_size):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 JOB_FILE = "job.json"
 CONFIG_FILE = "config.yaml"
@@ -16,9 +16,11 @@ LOG_FILE = "log.txt"
 MERGED_FOLDER = "merged"
 """Where a merge leaves its model, inside `output_dir`."""
 CONTRACT_VERSION = 2
+READABLE_VERSIONS = frozenset({1, 2})
+"""A job that was under way when the service was brought up to date goes on under the new code."""
 
 Kind = Literal["train", "merge", "evaluate"]
-Format = Literal["alpaca", "messages", "completion"]
+Format = Literal["alpaca", "messages", "completion", "alpaca_pairs", "chat_pairs"]
 Launcher = Literal["python", "torchrun"]
 
 
@@ -28,12 +30,16 @@ class JobError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DatasetTask:
-    """Where the rows come from. `source` is an absolute path to JSON lines or the id of a dataset on the hub."""
+    """Where the rows come from. `source` is an absolute path to JSON lines or Parquet, or the id of a dataset on the
+    hub. `heldout_format` is that of the rows in `heldout_source`, None when it is `format`. What the held-out rows of
+    the dataset `spares` ask is not trained on."""
 
     source: str
     format: Format
     heldout_rows: int
     heldout_source: str | None
+    heldout_format: Format | None = None
+    spares: DatasetTask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ def read_job(job_dir: Path) -> Job:
 
 
 def _job(document: Mapping[str, Any]) -> Job:
-    if document["version"] != CONTRACT_VERSION:
+    if document["version"] not in READABLE_VERSIONS:
         raise ValueError(f"version {document['version']!r} is not {CONTRACT_VERSION}")
     kind = _one_of("kind", document["kind"], ("train", "merge", "evaluate"))
     return Job(
@@ -138,12 +144,19 @@ def _job(document: Mapping[str, Any]) -> Job:
 
 
 def _dataset(section: Mapping[str, Any]) -> DatasetTask:
+    source, heldout_format = str(section["source"]), section.get("heldout_format")
     return DatasetTask(
-        source=str(section["source"]),
-        format=cast(Format, _one_of("dataset.format", section["format"], ("alpaca", "messages", "completion"))),
+        source=source,
+        format=_format("dataset.format", section["format"]),
         heldout_rows=int(section["heldout_rows"]),
         heldout_source=section.get("heldout_source"),
+        heldout_format=None if heldout_format is None else _format("dataset.heldout_format", heldout_format),
+        spares=_dataset(section["spares"]) if section.get("spares") else None,
     )
+
+
+def _format(field: str, value: object) -> Format:
+    return cast(Format, _one_of(field, value, get_args(Format)))
 
 
 def _train(section: Mapping[str, Any]) -> TrainTask:
@@ -167,7 +180,7 @@ def _evaluate(section: Mapping[str, Any]) -> EvaluateTask:
     harness = section.get("harness")
     return EvaluateTask(
         base_model=str(section["base_model"]),
-        tuned_dir=section.get("tuned_dir"),
+        tuned_dir=section.get("tuned_dir", section.get("adapter_dir")),
         tuned_base=section.get("tuned_base"),
         max_new_tokens=int(section["max_new_tokens"]),
         batch_size=int(section["batch_size"]),

@@ -1,6 +1,6 @@
 """Rows in, `train.jsonl` and `heldout.jsonl` out: the same split on every attempt and stage of a run.
 
-Local JSON lines need the standard library only; a dataset on the hub needs `datasets`, imported when one is named.
+Pairs also make `train_chosen.jsonl`, for the supervised stage that goes before the one on preferences.
 """
 
 from __future__ import annotations
@@ -11,37 +11,28 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workers.node import checkpoints
 from workers.node.clock import SYSTEM_CLOCK
 from workers.node.job import METRICS_FILE, DatasetTask, Format, JobError, read_job
 from workers.node.journal import Journal
+from workers.node.pairs import chosen_row, is_pairs, preference_row
+from workers.node.questions import without_questions_of
+from workers.node.rows import Row
+from workers.node.sources import DataError, read_rows
 
 TRAIN_FILE = "train.jsonl"
+CHOSEN_FILE = "train_chosen.jsonl"
 HELDOUT_FILE = "heldout.jsonl"
 MANIFEST_FILE = "manifest.json"
-MAX_PROBLEMS = 20
-ROLES = frozenset({"system", "user", "human", "assistant", "gpt", "tool"})
-ANSWERING_ROLES = frozenset({"assistant", "gpt"})
-
-Row = dict[str, Any]
-
-
-class DataError(Exception):
-    """Rows that cannot be trained on; each problem names its line, as `rows.jsonl:17: ...`."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(problems))
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What was prepared. `sha256` is over the bytes of train.jsonl followed by those of heldout.jsonl."""
+    """What was prepared. `sha256` is over the bytes of all files, in the order train, chosen (for pairs), held out."""
 
     train_rows: int
     heldout_rows: int
@@ -49,26 +40,42 @@ class Manifest:
 
 
 def prepare(dataset: DatasetTask, data_dir: Path, seed: int) -> Manifest:
-    """Write both files, and the manifest last; when the manifest is there and true, nothing is done again.
+    """Write the files, and the manifest last; when the manifest is there and true, nothing is done again.
 
     Raises DataError for rows of the wrong shape or too few of them, OSError when a file cannot be read or written.
     """
-    done = _prepared(data_dir)
+    done = _prepared(data_dir, dataset.format)
     if done is not None:
         return done
     data_dir.mkdir(parents=True, exist_ok=True)
-    rows = read_rows(dataset.source, dataset.format)
-    if dataset.heldout_source is not None:
-        train, heldout = rows, read_rows(dataset.heldout_source, dataset.format)
+    train, heldout = _parts(dataset, seed)
+    if is_pairs(dataset.format):
+        _write_rows(data_dir / TRAIN_FILE, (preference_row(row, dataset.format) for row in train))
+        _write_rows(data_dir / CHOSEN_FILE, (chosen_row(row, dataset.format) for row in train))
     else:
-        train, heldout = split(rows, dataset.heldout_rows, seed)
-    _write_rows(data_dir / TRAIN_FILE, train)
+        _write_rows(data_dir / TRAIN_FILE, train)
     _write_rows(data_dir / HELDOUT_FILE, heldout)
-    manifest = Manifest(len(train), len(heldout), _digest(data_dir))
+    manifest = Manifest(len(train), len(heldout), _digest(data_dir, dataset.format))
     checkpoints.write_atomically(
         data_dir / MANIFEST_FILE, {name: getattr(manifest, name) for name in Manifest.__slots__}
     )
     return manifest
+
+
+def _parts(dataset: DatasetTask, seed: int) -> tuple[list[Row], list[Row]]:
+    """Rows to train on, and rows to evaluate on, the latter with single answers whatever they were."""
+    rows = read_rows(dataset.source, dataset.format)
+    if dataset.spares is not None:
+        rows = without_questions_of(rows, _parts(dataset.spares, seed)[1])
+        if not rows:
+            raise DataError([f"every row of {dataset.source} asks what the run is evaluated on: none is left to train"])
+    if dataset.heldout_source is None:
+        train, heldout = split(rows, dataset.heldout_rows, seed)
+        heldout_format = dataset.format
+    else:
+        heldout_format = dataset.heldout_format or dataset.format
+        train, heldout = rows, read_rows(dataset.heldout_source, heldout_format)
+    return train, [chosen_row(row, heldout_format) for row in heldout]
 
 
 def split(rows: Sequence[Row], heldout_rows: int, seed: int) -> tuple[list[Row], list[Row]]:
@@ -80,119 +87,11 @@ def split(rows: Sequence[Row], heldout_rows: int, seed: int) -> tuple[list[Row],
     return train, [rows[index] for index in sorted(chosen)]
 
 
-def read_rows(source: str, row_format: Format) -> list[Row]:
-    """All rows of a local file or a hub dataset's train split, reduced to the keys of their format."""
-    if Path(source).is_absolute() or Path(source).exists():
-        return _read_local(Path(source), row_format)
-    return _checked(((f"{source}: row {number}", row) for number, row in enumerate(_hub_rows(source), 1)), row_format)
-
-
-def _read_local(path: Path, row_format: Format) -> list[Row]:
-    with path.open(encoding="utf-8-sig") as stream:
-        return _checked(_parsed_lines(path.name, stream), row_format)
-
-
-def _parsed_lines(name: str, lines: Iterable[str]) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield f"{name}:{number}", json.loads(line)
-        except ValueError as error:
-            yield f"{name}:{number}", ValueError(f"not JSON: {error}")
-
-
-def _hub_rows(source: str) -> Iterable[object]:
-    from datasets import load_dataset
-
-    rows: Iterable[object] = load_dataset(source, split="train")
-    return rows
-
-
-def _checked(rows: Iterable[tuple[str, object]], row_format: Format) -> list[Row]:
-    good: list[Row] = []
-    problems: list[str] = []
-    for place, row in rows:
-        try:
-            good.append(_SHAPES[row_format](_object(row)))
-        except ValueError as error:
-            problems.append(f"{place}: {error}")
-            if len(problems) == MAX_PROBLEMS:
-                break
-    if problems:
-        raise DataError(problems)
-    if not good:
-        raise DataError(["the dataset has no rows"])
-    return good
-
-
-def _object(row: object) -> Row:
-    if isinstance(row, ValueError):
-        raise row
-    if not isinstance(row, dict):
-        raise ValueError("not a JSON object")
-    return row
-
-
-def _alpaca(row: Row) -> Row:
-    text = row.get("input")
-    return {
-        "instruction": _text(row, "instruction"),
-        "input": "" if text is None else _string("input", text),
-        "output": _text(row, "output"),
-    }
-
-
-def _completion(row: Row) -> Row:
-    return {"text": _text(row, "text")}
-
-
-def _messages(row: Row) -> Row:
-    messages = row.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise ValueError("'messages' must be a list that is not empty")
-    turns = [_message(index, message) for index, message in enumerate(messages)]
-    if turns[-1]["role"] not in ANSWERING_ROLES:
-        raise ValueError(f"the last message is from {turns[-1]['role']!r}: there is no answer to learn")
-    return {"messages": turns}
-
-
-def _message(index: int, message: object) -> Row:
-    if not isinstance(message, dict):
-        raise ValueError(f"messages[{index}] is not an object")
-    unknown = sorted(set(message) - {"role", "content"})
-    if (
-        unknown
-    ):  # weights, tool calls and the like would change what is trained; dropping them in silence would be wrong
-        raise ValueError(f"messages[{index}] has keys other than role and content: {', '.join(unknown)}")
-    if message.get("role") not in ROLES:
-        raise ValueError(f"messages[{index}] has role {message.get('role')!r}")
-    return {"role": message["role"], "content": _text(message, "content")}
-
-
-_SHAPES: dict[Format, Callable[[Row], Row]] = {"alpaca": _alpaca, "messages": _messages, "completion": _completion}
-
-
-def _text(row: Row, name: str) -> str:
-    if name not in row:
-        raise ValueError(f"{name!r} is missing")
-    text = _string(name, row[name])
-    if not text.strip():
-        raise ValueError(f"{name!r} is empty")
-    return text
-
-
-def _string(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{name!r} is not a string")
-    return value
-
-
-def _prepared(data_dir: Path) -> Manifest | None:
+def _prepared(data_dir: Path, row_format: Format) -> Manifest | None:
     try:
         recorded = json.loads((data_dir / MANIFEST_FILE).read_text(encoding="utf-8"))
         manifest = Manifest(**{name: recorded[name] for name in Manifest.__slots__})
-        return manifest if manifest.sha256 == _digest(data_dir) else None
+        return manifest if manifest.sha256 == _digest(data_dir, row_format) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -204,9 +103,10 @@ def _write_rows(path: Path, rows: Iterable[Row]) -> None:
     temporary.replace(path)
 
 
-def _digest(data_dir: Path) -> str:
+def _digest(data_dir: Path, row_format: Format) -> str:
     digest = hashlib.sha256()
-    for name in (TRAIN_FILE, HELDOUT_FILE):
+    names = (TRAIN_FILE, CHOSEN_FILE, HELDOUT_FILE) if is_pairs(row_format) else (TRAIN_FILE, HELDOUT_FILE)
+    for name in names:
         with (data_dir / name).open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)

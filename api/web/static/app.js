@@ -35,7 +35,25 @@
   });
   const written = (write) => (plot, splits) => splits.map((value) => (value == null ? "" : write(value)));
 
+  // Each training begins at a line; where the line beside it says another loss, the two are not to be compared.
+  const drawBoundaries = (plot) => {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.strokeStyle = colour("--muted");
+    ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+    for (const [, before] of start.trainings.slice(1)) {
+      const x = Math.round(plot.valToPos(before + 0.5, "x", true));
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+    }
+    ctx.restore();
+  };
+  const LOSS_COLOURS = ["--accent", "--other"];
+
   const lossOptions = () => ({
+    hooks: { draw: [drawBoundaries] },
     scales: { x: { time: false }, rate: { range: (plot, low, high) => [0, high > 0 ? high * 1.15 : 1] } },
     axes: [
       axis({ size: 30 }),
@@ -44,9 +62,10 @@
     ],
     series: [
       { label: "Step", value: orDash(String) },
-      { label: "Loss", stroke: colour("--accent"), width: 2, value: orDash(shortNumber) },
       { label: "Learning rate", scale: "rate", stroke: colour("--second"), width: 1.5, dash: [4, 4],
         points: { show: false }, value: orDash(shortNumber) },
+      ...start.losses.map((label, index) => (
+        { label, stroke: colour(LOSS_COLOURS[index] ?? "--accent"), width: 2, value: orDash(shortNumber) })),
     ],
   });
 
@@ -82,8 +101,9 @@
       else if (this.columns[0].length) {
         this.place.replaceChildren();
         const cursor = { points: { size: 7 }, drag: { setScale: false } };
-        const hooks = { ready: [() => this.showLast()] };
-        this.plot = new uPlot({ ...this.options(), ...this.size(), cursor, hooks }, this.columns, this.place);
+        const options = this.options();
+        const hooks = { ...options.hooks, ready: [() => this.showLast()] };
+        this.plot = new uPlot({ ...options, ...this.size(), cursor, hooks }, this.columns, this.place);
         this.place.addEventListener("mouseleave", () => this.showLast());
       }
       this.showLast();
@@ -121,10 +141,19 @@
     const place = Number(event.lastEventId);
     if (place <= seq) return;
     seq = place;
-    const line = JSON.parse(event.data).data;
+    const { stage, data: line } = JSON.parse(event.data);
     if (line.event === "step" && Number.isInteger(line.step)) {
-      curves.loss.add([line.step, numberOf(line.loss), numberOf(line.learning_rate)]);
+      const losses = start.losses.map((_, index) => (index === (start.stages[stage]?.loss ?? 0) ? numberOf(line.loss) : null));
+      curves.loss.add([stepsBefore(stage) + line.step, numberOf(line.learning_rate), ...losses]);
     }
+  }
+
+  // The trainer counts each training from one, the curve all of them together.
+  function stepsBefore(stage) {
+    const place = start.trainings.findIndex(([known]) => known === stage);
+    if (place < 0) start.trainings.push([stage, curves.loss.columns[0].at(-1) ?? 0]);
+    else start.trainings.length = place + 1;
+    return start.trainings.at(-1)[1];
   }
 
   function takeSpend() {

@@ -6,11 +6,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from orchestrator.adapters.artifacts.joined_log import JoinedLog
 from orchestrator.domain.errors import NotFoundError
-from orchestrator.domain.ids import RunId, parse_run_id
+from orchestrator.domain.ids import RunId, StageId, parse_run_id
 from orchestrator.ports.artifacts import Artifact, LogSlice
 
 PIECE_BYTES = 1 << 20
@@ -37,6 +38,28 @@ class FolderArtifacts:
         if inside is None:
             raise NotFoundError("artifact", path[:200])
         return _pieces(inside, path)
+
+    def open(self, run_id: RunId, path: str) -> BinaryIO:
+        root = self._root(run_id)
+        inside = _inside(root, path)
+        if inside is None or inside != root / path:
+            raise NotFoundError("artifact", path[:200])
+        return _opened(inside, path)
+
+    def relative(self, run_id: RunId, path: str) -> str | None:
+        # The node may have been given the folder by a way that leads through links.
+        for root in (self._runs / parse_run_id(run_id), self._root(run_id)):
+            place = PurePosixPath(os.path.normpath(path))
+            if place != PurePosixPath(root) and place.is_relative_to(root):
+                return place.relative_to(root).as_posix()
+        return None
+
+    def configs(self, run_id: RunId) -> tuple[tuple[StageId, str], ...]:
+        root = self._root(run_id)
+        found = [(_place(path), path) for path in root.glob("*/attempt-*/config.yaml") if _is_inside(root, path)]
+        placed = sorted((place, path) for place, path in found if place is not None)
+        newest = {place[0]: path for place, path in placed}
+        return tuple((StageId(stage), path.relative_to(root).as_posix()) for stage, path in newest.items())
 
     def log(self, run_id: RunId, offset: int, limit: int) -> LogSlice:
         root = self._root(run_id)
@@ -79,18 +102,22 @@ def _is_inside(root: Path, path: Path) -> bool:
     return _inside(root, path.relative_to(root).as_posix()) is not None
 
 
-def _pieces(real: Path, path: str) -> Iterator[bytes]:
+def _opened(real: Path, path: str) -> BinaryIO:
     try:
         # Not followed: whoever put a link there since it was looked at does not lead us out.
         descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         raise NotFoundError("artifact", path[:200]) from None
-    with os.fdopen(descriptor, "rb") as stream:
+    return os.fdopen(descriptor, "rb")
+
+
+def _pieces(real: Path, path: str) -> Iterator[bytes]:
+    with _opened(real, path) as stream:
         while piece := stream.read(PIECE_BYTES):
             yield piece
 
 
-def _place(log: Path) -> tuple[str, int] | None:
-    """Where a log belongs: stages are named in their order, attempts are numbered."""
-    attempt = _ATTEMPT.fullmatch(log.parent.name)
-    return None if attempt is None else (log.parents[1].name, int(attempt[1]))
+def _place(file: Path) -> tuple[str, int] | None:
+    """Which stage and attempt a file of a job belongs to: stages are named in their order, attempts are numbered."""
+    attempt = _ATTEMPT.fullmatch(file.parent.name)
+    return None if attempt is None else (file.parents[1].name, int(attempt[1]))

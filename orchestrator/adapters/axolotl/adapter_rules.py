@@ -66,9 +66,9 @@ ADAPTER_RULES: tuple[Rule, ...] = (
     ),
     accepted(
         "adapter-without-rank",
-        ("lora_r", "adapter"),
-        lambda s: s.has("adapter") and not s.has("lora_r"),
-        "an adapter needs a rank: set lora_r",
+        ("lora_r", "lora_alpha", "adapter"),
+        lambda s: s.has("adapter") and not s.has("lora_r", "lora_alpha"),
+        "an adapter needs a rank and a scale, or the trainer crashes: set lora_r and lora_alpha",
     ),
     accepted(
         "dora-without-adapter",

@@ -1,4 +1,4 @@
-"""Which settings of Axolotl a run's overrides may name: an allow-list, for Axolotl's configuration is a powerful thing.
+"""Which settings of Axolotl a run may name: an allow-list, for Axolotl's configuration is a powerful thing.
 
 It can load code (`plugins`, `trust_remote_code`, a hub path as `attn_implementation`), read and write any path
 (`tokenizer_config`, `chat_template_jinja`, `deepspeed`) and send the work elsewhere (`hub_model_id`, `wandb_project`).
@@ -8,7 +8,8 @@ through. A key that is not listed is refused, so what a later Axolotl adds stays
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from orchestrator.adapters.axolotl.schema import check_against, known_keys
@@ -163,23 +164,38 @@ This explains, it does not decide: PERMITTED does.
 OTHERWISE = "is not among the settings that a run may change"
 
 
-def not_permitted(overrides: Mapping[str, object], prefix: str) -> Iterator[FieldProblem]:
-    """A problem for each real key of `overrides` that is shut, and for each value beyond what an open one may hold.
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What one way of giving settings may name: the open keys with their limits, and the words for a shut one."""
 
-    `overrides` are in Axolotl's own keys, checked by `schema.check_keys_and_types`; unknown keys are passed over here.
+    open_keys: Mapping[str, Fragment]
+    refusal: Callable[[str], str]
+
+
+def not_permitted(settings: Mapping[str, object], prefix: str, permissions: Permissions) -> Iterator[FieldProblem]:
+    """A problem for each real key of `settings` that is shut, and for each value beyond what an open one may hold.
+
+    `settings` are in Axolotl's own keys, checked by `schema.check_keys_and_types`; unknown keys are passed over here.
     `None` lifts what the strategy set, and is always allowed for an open key.
     """
-    for key, value in overrides.items():
-        fragment = PERMITTED.get(key)
+    for key, value in settings.items():
+        fragment = permissions.open_keys.get(key)
         if fragment is not None:
             if value is not None:
                 yield from check_against(fragment, value, f"{prefix}.{key}")
         elif key in known_keys():
-            yield FieldProblem(f"{prefix}.{key}", f"cannot be overridden: it {reason_closed(key)}")
+            yield FieldProblem(f"{prefix}.{key}", permissions.refusal(key))
 
 
 def reason_closed(key: str) -> str:
     """Why `key` is shut, as the end of the sentence "it ..."."""
-    return next(
-        (reason for shapes, reason in CLOSED if any(fnmatchcase(key, shape) for shape in shapes.split())), OTHERWISE
-    )
+    return next((reason for shapes, reason in CLOSED if matches(key, shapes)), OTHERWISE)
+
+
+def matches(key: str, shapes: str) -> bool:
+    """Whether `key` has one of the space-separated `shapes`, in which `*` stands for anything."""
+    return any(fnmatchcase(key, shape) for shape in shapes.split())
+
+
+OVERRIDING = Permissions(PERMITTED, lambda key: f"cannot be overridden: it {reason_closed(key)}")
+"""What the overrides of a strategy may name."""

@@ -6,20 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from orchestrator.adapters.axolotl.review import contradictions, review_overrides
+from orchestrator.adapters.axolotl.review import OVERRIDES, STRATEGY, contradictions, review_overrides
 from orchestrator.adapters.axolotl.rules import KERNELS
 from orchestrator.adapters.axolotl.setting import Device, Setting
 from orchestrator.domain.errors import InvalidInputError
+from orchestrator.domain.formats import is_pairs, supervised_form
 from orchestrator.domain.json_value import JsonValue
 
-DatasetFormat = Literal["alpaca", "messages", "completion"]
+DatasetFormat = Literal["alpaca", "messages", "completion", "alpaca_pairs", "chat_pairs"]
 PLUGIN = "workers.node.plugin.LatticeForgePlugin"
 
 DATASET_TYPES: Mapping[DatasetFormat, dict[str, JsonValue]] = {
     "alpaca": {"type": "alpaca"},
     "messages": {"type": "chat_template", "field_messages": "messages"},
     "completion": {"type": "completion", "field": "text"},
+    # Without a type, Axolotl takes `prompt`, `chosen` and `rejected` for finished texts.
+    "alpaca_pairs": {},
+    "chat_pairs": {"type": "chat_template.argilla"},
 }
+"""How the trainer reads `train.jsonl`; for pairs the trainer on preferences."""
+CHAT_FORMATS = frozenset({"messages", "chat_pairs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,10 @@ class TrainConfigRequest:
     """All that a train stage's configuration depends on.
 
     `technique_config` holds the strategy's own Axolotl keys, `overrides` the user's. `data_dir` and `output_dir` are
-    paths on the node; the first holds `train.jsonl`. `sequence_len` is in tokens, `micro_batch_size` rows per device;
-    `max_steps` (None: as many as the epochs take), `warmup_steps` and `save_steps` are optimizer steps.
+    paths on the node; the first holds `train.jsonl`. With `supervised`, pairs are trained on by their chosen answers
+    alone, which lie in `train_chosen.jsonl`; without, on the pairs themselves. `sequence_len` is in tokens,
+    `micro_batch_size` rows per device; `max_steps` (None: as many as the epochs take), `warmup_steps` and `save_steps`
+    are optimizer steps.
     """
 
     base_model: str
@@ -47,6 +55,8 @@ class TrainConfigRequest:
     warmup_steps: int
     save_steps: int
     seed: int
+    supervised: bool = True
+    continued_from: str | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -65,7 +75,8 @@ def render_train_config(request: TrainConfigRequest) -> dict[str, JsonValue]:
     if request.max_steps is None:
         del config["max_steps"]
     _complete_the_adapter(config)
-    broken = tuple(contradictions(Setting(config, request.device, request.gpus), review.overridden))
+    setting = Setting(config, request.device, request.gpus)
+    broken = tuple(contradictions(setting, review.overridden, OVERRIDES, STRATEGY))
     if broken:
         raise InvalidInputError(broken)
     # Everything in it is plain JSON: the literals here, and the two mappings that the review passed.
@@ -90,7 +101,7 @@ def _defaults(request: TrainConfigRequest) -> dict[str, object]:
         "pad_to_sequence_len": False,
         "train_on_inputs": False,
         # A base model without a chat template of its own gets ChatML rather than an error on the paid machine.
-        **({"chat_template": "tokenizer_default_fallback_chatml"} if request.dataset_format == "messages" else {}),
+        **({"chat_template": "tokenizer_default_fallback_chatml"} if request.dataset_format in CHAT_FORMATS else {}),
         "attn_implementation": "sdpa",
         "gradient_checkpointing": request.device == "cuda",
         # On CPU the fused kernels (Triton) do not run, and Axolotl switches them on unless told.
@@ -103,9 +114,7 @@ def _owned(request: TrainConfigRequest) -> dict[str, object]:
     return {
         "base_model": request.base_model,
         "plugins": [PLUGIN],
-        "datasets": [
-            {"path": f"{request.data_dir}/train.jsonl", "ds_type": "json", **DATASET_TYPES[request.dataset_format]}
-        ],
+        "datasets": [_dataset(request)],
         # Otherwise Axolotl caches the tokenised rows in a folder of the process's working directory.
         "dataset_prepared_path": f"{request.data_dir}/prepared",
         "output_dir": request.output_dir,
@@ -118,8 +127,17 @@ def _owned(request: TrainConfigRequest) -> dict[str, object]:
         "save_safetensors": True,
         "logging_steps": 1,
         "trust_remote_code": False,
+        **({"lora_model_dir": request.continued_from} if request.continued_from else {}),
         **_machine(request),
     }
+
+
+def _dataset(request: TrainConfigRequest) -> dict[str, JsonValue]:
+    """The rows of this stage, and how they are read."""
+    row_format, name = request.dataset_format, "train.jsonl"
+    if request.supervised and is_pairs(row_format):
+        row_format, name = cast(DatasetFormat, supervised_form(row_format)), "train_chosen.jsonl"
+    return {"path": f"{request.data_dir}/{name}", "ds_type": "json", **DATASET_TYPES[row_format]}
 
 
 def _machine(request: TrainConfigRequest) -> dict[str, object]:

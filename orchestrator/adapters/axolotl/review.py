@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestrator.adapters.axolotl.bounds import out_of_bounds
-from orchestrator.adapters.axolotl.permissions import not_permitted
+from orchestrator.adapters.axolotl.permissions import OVERRIDING, Permissions, not_permitted
 from orchestrator.adapters.axolotl.rules import broken_rules, nearest_name
 from orchestrator.adapters.axolotl.schema import check_keys_and_types
 from orchestrator.adapters.axolotl.setting import Device, Rule, Setting
@@ -49,10 +49,14 @@ def review_overrides(
         return Review({}, Translation({}), problems=(gate,))
     strategy = translate(technique_config, STRATEGY)
     user = translate(overrides, OVERRIDES)
-    problems = [*strategy.problems, *check_keys_and_types(strategy.config, STRATEGY), *_problems_of(user)]
+    problems = [
+        *strategy.problems,
+        *check_keys_and_types(strategy.config, STRATEGY),
+        *problems_of(user, OVERRIDES, OVERRIDING),
+    ]
     settings = merged(strategy.config, user.config)
     if not problems:
-        problems.extend(contradictions(Setting(settings, device, gpus), user))
+        problems.extend(contradictions(Setting(settings, device, gpus), user, OVERRIDES, STRATEGY))
     return Review(settings, user, user.notes, tuple(problems))
 
 
@@ -72,21 +76,25 @@ def merged(strategy: Mapping[str, object], overrides: Mapping[str, object]) -> d
     return result
 
 
-def contradictions(setting: Setting, overridden: Translation) -> Iterator[FieldProblem]:
-    """A problem for every broken rule, at the override that had a part in it."""
+def contradictions(setting: Setting, given: Translation, prefix: str, otherwise: str) -> Iterator[FieldProblem]:
+    """A problem for every broken rule, at the user's setting that had a part in it, else at the path `otherwise`."""
     for rule in broken_rules(setting):
-        culprit = next((field for field in rule.fields if field in overridden.config), None)
-        path = STRATEGY if culprit is None else f"{OVERRIDES}.{overridden.spelled.get(culprit, culprit)}"
+        culprit = next((field for field in rule.fields if field in given.config), None)
+        path = otherwise if culprit is None else f"{prefix}.{given.spelled.get(culprit, culprit)}"
         yield FieldProblem(path, _reason(rule, setting))
 
 
-def _problems_of(user: Translation) -> Iterator[FieldProblem]:
-    yield from user.problems
-    typed = check_keys_and_types(user.config, OVERRIDES)
-    wrong = {problem.field.split(".")[1] for problem in typed if problem.field.startswith(f"{OVERRIDES}.")}
-    sound = {key: value for key, value in user.config.items() if key not in wrong}
-    for problem in (*typed, *not_permitted(sound, OVERRIDES)):
-        yield user.as_written(problem, OVERRIDES)
+def problems_of(given: Translation, prefix: str, permissions: Permissions) -> Iterator[FieldProblem]:
+    """What is wrong with a user's settings one by one: spellings, keys, types and permissions, as the user wrote them.
+
+    `given` comes from `translate`, behind `bounds.out_of_bounds`.
+    """
+    yield from given.problems
+    typed = check_keys_and_types(given.config, prefix)
+    wrong = {problem.field.split(".")[1] for problem in typed if problem.field.startswith(f"{prefix}.")}
+    sound = {key: value for key, value in given.config.items() if key not in wrong}
+    for problem in (*typed, *not_permitted(sound, prefix, permissions)):
+        yield given.as_written(problem, prefix)
 
 
 def _reason(rule: Rule, setting: Setting) -> str:

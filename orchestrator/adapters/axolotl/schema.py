@@ -15,6 +15,7 @@ from importlib.resources import files
 from jsonschema import Draft202012Validator, ValidationError
 
 from orchestrator.adapters.axolotl.bounds import out_of_bounds
+from orchestrator.adapters.axolotl.translation import INTO_OPTIM_ARGS, RENAMED
 from orchestrator.domain.errors import FieldProblem
 
 AXOLOTL_VERSION = "0.19.0"
@@ -57,14 +58,22 @@ def limited(problems: Iterator[FieldProblem], path: str) -> tuple[FieldProblem, 
 
 
 def nearest_key(name: str) -> str | None:
-    """The real key that `name` most resembles, if any does (`lora_alhpa`: `lora_alpha`)."""
-    return next(iter(difflib.get_close_matches(name, known_keys(), n=1, cutoff=NEARNESS)), None)
+    """The key that `name` most resembles, if any does (`lora_alhpa`: `lora_alpha`): a real one or one translated."""
+    candidates = (*known_keys(), *RENAMED, *INTO_OPTIM_ARGS)
+    return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=NEARNESS)), None)
 
 
 @cache
 def known_keys() -> tuple[str, ...]:
     """Every top-level key that Axolotl reads, sorted."""
     return tuple(sorted(_document()["properties"]))
+
+
+@cache
+def known_dataset_keys() -> tuple[str, ...]:
+    """Every key that Axolotl reads in an entry of `datasets`, whatever the entry's kind, sorted."""
+    kinds = (definition for name, definition in _document()["$defs"].items() if name.endswith("Dataset"))
+    return tuple(sorted({key for kind in kinds for key in kind["properties"]}))  # type: ignore[call-overload]
 
 
 @cache
@@ -114,6 +123,12 @@ def _near(key: str, schema: Mapping[str, Mapping[str, object]], at_top: bool) ->
     if at_top:
         return nearest_key(key)
     return next(iter(difflib.get_close_matches(key, list(schema.get("properties", ())), n=1, cutoff=NEARNESS)), None)
+
+
+def unknown_dataset_key(key: str) -> str:
+    """The message for a key of an entry of `datasets` that Axolotl does not read."""
+    near = next(iter(difflib.get_close_matches(key, known_dataset_keys(), n=1, cutoff=NEARNESS)), None)
+    return _unknown(at_top=False, near=near)
 
 
 def _unknown(at_top: bool, near: str | None) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from orchestrator.adapters.axolotl.adoption import adopt_recipe
+from orchestrator.adapters.axolotl.recipe_text import parse_recipe
 from orchestrator.adapters.axolotl.render import DatasetFormat, TrainConfigRequest, render_train_config
 from orchestrator.adapters.axolotl.review import review_overrides
 from orchestrator.adapters.axolotl.setting import Device
 from orchestrator.domain.json_value import JsonValue
-from orchestrator.domain.planner import Plan
+from orchestrator.domain.plan import Plan
 from orchestrator.domain.recipe import TrainingShape
-from orchestrator.domain.run import Run
+from orchestrator.domain.run import DatasetRef, Run
 from orchestrator.domain.stages import Stage, StageKind
-from orchestrator.ports.trainer import Resolution, StageOrder
+from orchestrator.ports.trainer import Adoption, Resolution, StageOrder
 
 PILOT_STEPS = 6
 WARMUP_SHARE = 0.05
@@ -21,6 +23,7 @@ CHECKPOINTS_PER_RUN = 10
 LONGEST_BETWEEN_CHECKPOINTS = 500
 DEFAULT_LEARNING_RATE = 2e-4
 CPU_ACCELERATOR = "CPU"
+GALORE_8BIT, GALORE = "galore_adamw_8bit", "galore_adamw"
 MAX_NEW_TOKENS = 64
 EVALUATE_BATCH = 16
 
@@ -32,17 +35,32 @@ class AxolotlTrainer:
         self._default_device = default_device
 
     def resolve(self, recipe: Mapping[str, JsonValue], overrides: Mapping[str, JsonValue]) -> Resolution:
+        recipe, device_notes = for_device(recipe, self._default_device)
         review = review_overrides(recipe, overrides, device=self._default_device)
         # A None lifts what the strategy set. The review has checked that everything else is plain JSON.
         settings = {key: value for key, value in review.settings.items() if value is not None}
-        return Resolution(cast("dict[str, JsonValue]", settings), review.notes, review.problems)
+        return Resolution(cast("dict[str, JsonValue]", settings), (*device_notes, *review.notes), review.problems)
+
+    def parse(self, text: str) -> Mapping[str, JsonValue]:
+        return parse_recipe(text)
+
+    def adopt(self, recipe: Mapping[str, JsonValue]) -> Adoption:
+        return adopt_recipe(recipe, device=self._default_device)
 
     def order(self, run: Run, stage: Stage) -> StageOrder:
-        plan = run.plan
+        plan, spec = run.plan, run.spec_of(stage)
         assert plan is not None, f"{run.id} runs a stage without a plan"
-        document: dict[str, JsonValue] = {"seed": run.spec.seed, "dataset": _dataset(run)}
+        rows = run.spec.rows_of(spec)
+        data = "data" if rows is run.spec.dataset else "preferences"
+        section = _dataset(rows)
+        if rows is not run.spec.dataset:
+            section["spares"] = _dataset(run.spec.dataset)
+        document: dict[str, JsonValue] = {"seed": run.spec.seed, "dataset": section}
+        if stage.kind is StageKind.MERGE:
+            document["merge"] = {"base_model": run.base_of(stage), "adapter_dir": run.adapter_before(stage)}
+            return StageOrder(document, None, data)
         if stage.kind is StageKind.EVALUATE:
-            return StageOrder({**document, "evaluate": _evaluate(run)}, None)
+            return StageOrder({**document, "evaluate": _evaluate(run)}, None, data)
         document["train"] = {
             "launcher": "python" if plan.offer.accelerator_count == 1 else "torchrun",
             "processes": plan.offer.accelerator_count,
@@ -50,39 +68,47 @@ class AxolotlTrainer:
             "pilot_steps": PILOT_STEPS,
             "save_seconds": plan.window.allowances.checkpoint,
         }
-        return StageOrder(document, render_train_config(_request(run, plan)))
+        return StageOrder(document, render_train_config(_request(run, stage, plan)), data)
 
 
-def _dataset(run: Run) -> dict[str, JsonValue]:
-    dataset = run.spec.dataset
+def _dataset(rows: DatasetRef) -> dict[str, JsonValue]:
     return {
-        "source": dataset.source,
-        "format": dataset.format,
-        "heldout_rows": dataset.heldout_rows,
-        "heldout_source": dataset.heldout_source,
+        "source": rows.source,
+        "format": rows.format,
+        "heldout_rows": rows.heldout_rows,
+        "heldout_source": rows.heldout_source,
+        "heldout_format": rows.heldout_format,
     }
 
 
 def _evaluate(run: Run) -> dict[str, JsonValue]:
+    made = next((stage for stage in reversed(run.stages) if stage.checkpoint and stage.kind.makes_model), None)
+    harness = run.spec.harness
     return {
         "base_model": run.spec.model,
-        "tuned_dir": run.checkpoint,
+        "tuned_dir": None if made is None else made.checkpoint,
+        "tuned_base": None if made is None else run.base_of(made),
         "max_new_tokens": MAX_NEW_TOKENS,
         "batch_size": EVALUATE_BATCH,
-        "sequence_len": TrainingShape.from_recipe(run.spec.recipe).sequence_len,
+        "sequence_len": TrainingShape.from_recipe(run.spec.trainings[-1].recipe).sequence_len,
+        "harness": None
+        if harness is None
+        else {"tasks": list(harness.tasks), "include_path": harness.include_path, "limit": harness.limit},
     }
 
 
-def _request(run: Run, plan: Plan) -> TrainConfigRequest:
-    recipe, gpus = run.spec.recipe, plan.offer.accelerator_count
-    shape = TrainingShape.from_recipe(recipe)
-    rows = run.spec.dataset.train_rows
-    steps = None if rows is None else shape.steps(rows, gpus)
-    expected = plan.intended_steps if steps is None else steps
+def _request(run: Run, stage: Stage, plan: Plan) -> TrainConfigRequest:
+    spec = run.spec_of(stage)
+    gpus = plan.offer.accelerator_count
+    # Axolotl takes a warm-up in steps or as a share, not both; the steps are known here.
+    recipe = {key: value for key, value in spec.recipe.items() if key != "warmup_ratio"}
+    shape, rows = TrainingShape.from_recipe(recipe), run.spec.rows_of(spec)
+    steps = shape.max_steps if rows.train_rows is None else shape.steps(rows.train_rows, gpus)
+    expected = plan.stages[run.index_of(stage)].intended_steps if steps is None else steps
     return TrainConfigRequest(
-        base_model=run.spec.model,
+        base_model=run.base_of(stage),
         technique_config=recipe,
-        dataset_format=cast("DatasetFormat", run.spec.dataset.format),
+        dataset_format=cast("DatasetFormat", rows.format),
         data_dir="{data_dir}",
         output_dir="{output_dir}",
         device="cpu" if plan.offer.accelerator == CPU_ACCELERATOR else "cuda",
@@ -93,12 +119,31 @@ def _request(run: Run, plan: Plan) -> TrainConfigRequest:
         num_epochs=shape.num_epochs,
         max_steps=steps,
         learning_rate=_learning_rate(recipe),
-        warmup_steps=max(1, round(expected * WARMUP_SHARE)),
+        warmup_steps=_warmup_steps(spec.recipe, expected),
         save_steps=min(max(1, expected // CHECKPOINTS_PER_RUN), LONGEST_BETWEEN_CHECKPOINTS),
-        seed=run.spec.seed,
+        # Every cycle of ReLoRA sees the rows in another order: shares of an epoch must not be the same rows each time.
+        seed=run.spec.seed + spec.cycle - 1,
+        supervised=not spec.on_pairs,
+        continued_from=run.adapter_before(stage) if spec.continues else None,
     )
+
+
+def for_device(recipe: Mapping[str, JsonValue], device: Device) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
+    """What a strategy asks for that only a GPU can do, in the form that this kind of machine can, and a note of it."""
+    if device == "cuda" or recipe.get("optimizer") != GALORE_8BIT:
+        return dict(recipe), ()
+    note = f"on a CPU {GALORE_8BIT} is replaced by {GALORE}: its 8-bit states need a GPU"
+    return {**recipe, "optimizer": GALORE}, (note,)
 
 
 def _learning_rate(recipe: Mapping[str, JsonValue]) -> float:
     rate = recipe.get("learning_rate")
     return float(rate) if isinstance(rate, int | float) else DEFAULT_LEARNING_RATE
+
+
+def _warmup_steps(recipe: Mapping[str, JsonValue], steps: int) -> int:
+    """The warm-up of `steps` optimizer steps: the recipe's own share of them, else WARMUP_SHARE."""
+    share = recipe.get("warmup_ratio")
+    if isinstance(share, int | float):
+        return round(steps * share)
+    return max(1, round(steps * WARMUP_SHARE))

@@ -13,7 +13,8 @@ from orchestrator.domain.ids import RunId
 log = logging.getLogger(__name__)
 
 ADVANCE_RUN = "latticeforge.advance_run"
-"""The task by name, so that whoever sends it needs nothing of the worker's code."""
+UPLOAD_RESULT = "latticeforge.upload_result"
+"""The tasks by name, so that whoever sends one needs nothing of the worker's code."""
 QUEUE = "latticeforge"
 SOCKET_SECONDS = 0.3
 """Connecting and sending together stay below the port's one second."""
@@ -27,7 +28,7 @@ def broker_url(redis_url: str | None) -> str:
 
 
 class CeleryWakeup:
-    """`wake` returns within a second and never raises, whatever the state of the broker."""
+    """Both bells return within a second and never raise, whatever the state of the broker."""
 
     def __init__(self, redis_url: str | None) -> None:
         self._celery = Celery("latticeforge-wakeup", broker=broker_url(redis_url), set_as_current=False)
@@ -50,13 +51,17 @@ class CeleryWakeup:
         self._turn = threading.Lock()
 
     def wake(self, run_id: RunId) -> None:
+        self._ring(ADVANCE_RUN, run_id)
+
+    def upload(self, run_id: RunId) -> None:
+        self._ring(UPLOAD_RESULT, run_id)
+
+    def _ring(self, task: str, run_id: RunId) -> None:
         if not self._turn.acquire(timeout=SOCKET_SECONDS):
             log.warning("%s was not woken: the broker is slow; the sweep will", run_id)
             return
         try:
-            self._celery.send_task(
-                ADVANCE_RUN, args=(run_id,), expires=STALE_AFTER_SECONDS, retry=False, ignore_result=True
-            )
+            self._celery.send_task(task, args=(run_id,), expires=STALE_AFTER_SECONDS, retry=False, ignore_result=True)
         except (KombuError, OSError) as error:
             log.warning("%s was not woken, the sweep will: %s", run_id, error)
         except Exception:  # the port promises: a bell never breaks the one who rings it

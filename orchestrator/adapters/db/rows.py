@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.adapters.codec import decode, encode, encode_object
 from orchestrator.adapters.db.tables import EntryRow, LeaseRow, PostingRow, RunRow
+from orchestrator.domain.baseline import offered_key
 from orchestrator.domain.ids import LeaseId, RunId, StageId
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
 from orchestrator.domain.lease import Lease
@@ -25,6 +26,8 @@ def run_columns(run: Run) -> dict[str, Any]:
         "wake_at": run.wake_at,
         "ended_at": run.ended_at,
         "outcome": run.outcome.value if run.outcome else None,
+        "baseline_key": offered_key(run),
+        "publish_at": run.publication.due_at if run.publication else None,
         "document": encode(Run, run),
     }
 

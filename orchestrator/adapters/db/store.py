@@ -109,6 +109,19 @@ class SqlStore:
         with self.database.reading() as session:
             return tuple(map(RunId, session.exec(statement)))
 
+    def due_publications(self, now: datetime, limit: int) -> tuple[RunId, ...]:
+        publish_at = col(RunRow.publish_at)
+        # Spelt out, so that the index, which holds these rows only, is used.
+        due = select(RunRow.id).where(publish_at.is_not(None), publish_at <= now)
+        with self.database.reading() as session:
+            return tuple(map(RunId, session.exec(due.order_by(publish_at, col(RunRow.id)).limit(limit))))
+
+    def newest_baseline(self, key: str) -> Run | None:
+        newest = (col(RunRow.created_at).desc(), col(RunRow.id).desc())
+        statement = select(RunRow).where(col(RunRow.baseline_key) == key).order_by(*newest).limit(1)
+        with self.database.reading() as session:
+            return next(iter(_readable(session.exec(statement), run_of)), None)
+
     def lease(self, lease_id: LeaseId) -> Lease:
         with self.database.reading() as session:
             row = session.get(LeaseRow, lease_id)

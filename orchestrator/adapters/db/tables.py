@@ -28,7 +28,8 @@ class Row(SQLModel):
 
 
 class RunRow(Row, table=True):
-    """A run. `version` guards its saves."""
+    """A run. `version` guards its saves. `baseline_key` is the comparison that it is a baseline for, `publish_at` when
+    its publication must be looked at; both are null for most."""
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -38,6 +39,20 @@ class RunRow(Row, table=True):
             "wake_at",
             sqlite_where=text("status <> 'ended'"),
             postgresql_where=text("status <> 'ended'"),
+        ),
+        Index(
+            "ix_runs_baseline",
+            "baseline_key",
+            "created_at",
+            "id",
+            sqlite_where=text("baseline_key IS NOT NULL"),
+            postgresql_where=text("baseline_key IS NOT NULL"),
+        ),
+        Index(
+            "ix_runs_publish",
+            "publish_at",
+            sqlite_where=text("publish_at IS NOT NULL"),
+            postgresql_where=text("publish_at IS NOT NULL"),
         ),
     )
 
@@ -51,6 +66,8 @@ class RunRow(Row, table=True):
     ended_at: datetime | None
     outcome: str | None
     document: dict[str, Any] = Field(sa_type=JSON)
+    baseline_key: str | None
+    publish_at: datetime | None
 
 
 class LeaseRow(Row, table=True):

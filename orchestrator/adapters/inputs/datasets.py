@@ -1,23 +1,22 @@
-"""JSON-lines files, read line by line: every row is looked at, and never more than one of them is held."""
+"""Files of rows, read row by row: every one is looked at, and never more than a few of them are held."""
 
 from __future__ import annotations
 
-import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
+from orchestrator.adapters.inputs.lines import MOST_LINE_BYTES, Lines, numbered_lines
 from orchestrator.adapters.inputs.permitted import is_regular_file
-from orchestrator.adapters.inputs.rows import PROBLEM_OF, Row, format_of, is_preference
+from orchestrator.adapters.inputs.rows import PROBLEM_OF, format_of
+from orchestrator.adapters.inputs.turns import Row
 from orchestrator.domain.errors import FieldProblem, InvalidInputError
+from orchestrator.domain.formats import FORMATS, KNOWN_FORMATS
 
-MOST_LINE_BYTES = 1 << 20
 MOST_PROBLEMS = 20
-_LATER = "holds preference pairs (chosen, rejected): training on them (ORPO) comes later"
-_FORMATS = "alpaca (instruction, output, optionally input), messages (role, content) and completion (text)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +32,20 @@ class _RowError(Exception):
     """What is wrong with one line."""
 
 
-def read_rows(path: Path, field: str, expected: str | None = None) -> RowFile:
+def read_rows(path: Path, field: str, allowed: Collection[str] = tuple(FORMATS)) -> RowFile:
     """Count and check every row of `path`; blank lines are no rows.
 
     `InvalidInputError` naming `field:<line>` for each of the first `MOST_PROBLEMS` bad rows, and `field` for what is
-    wrong with the file: no file, empty, or not of the format `expected`.
+    wrong with the file: no file, empty, or no text. Rows of a format that is not `allowed` are bad ones.
     """
-    check = _RowCheck(expected)
+    check = _RowCheck(allowed)
     try:
         if not is_regular_file(path):
-            raise InvalidInputError.of(field, "is not a file; name a file of JSON lines")
-        problems = list(islice(_problems(path, field, check), MOST_PROBLEMS))
+            raise InvalidInputError.of(field, "is not a file; name a file of JSON lines or Parquet")
+        with closing(numbered_lines(path, field)) as lines:
+            problems = list(islice(_problems(lines, field, check), MOST_PROBLEMS))
     except OSError as error:
         raise InvalidInputError.of(field, f"cannot be read: {error.strerror}") from error
-    if check.is_preference:
-        raise InvalidInputError.of(field, _LATER)
     if problems:
         raise InvalidInputError(problems)
     if check.format is None or check.rows == 0:
@@ -55,30 +53,26 @@ def read_rows(path: Path, field: str, expected: str | None = None) -> RowFile:
     return RowFile(path, check.format, check.rows)
 
 
-def _problems(path: Path, field: str, check: _RowCheck) -> Iterator[FieldProblem]:
-    for number, line in _lines(path, field):
+def _problems(lines: Lines, field: str, check: _RowCheck) -> Iterator[FieldProblem]:
+    for number, line in lines:
         try:
             check.take(line)
         except _RowError as error:
             yield FieldProblem(f"{field}:{number}", str(error))
-        if check.is_preference:
-            return
 
 
 class _RowCheck:
     """Takes rows one after another; the first one with a known shape sets the format for all."""
 
-    def __init__(self, expected: str | None) -> None:
-        self.format = expected
+    def __init__(self, allowed: Collection[str]) -> None:
+        self.format: str | None = None
         self.rows = 0
-        self.is_preference = False
+        self._allowed = allowed
 
     def take(self, line: bytes) -> None:
         row = _row(line)
         if self.format is None:
-            self._settle(row)
-        if self.format is None:
-            return
+            self.format = self._settled(row)
         problem = PROBLEM_OF[self.format](row)
         if problem is not None:
             other = format_of(row)
@@ -86,37 +80,14 @@ class _RowCheck:
             raise _RowError(f"is {other}, while the rows before are {self.format}" if mixed else problem)
         self.rows += 1
 
-    def _settle(self, row: Row) -> None:
-        self.format = format_of(row)
-        self.is_preference = is_preference(row)
-        if self.is_preference:
-            self.format = None
-        elif self.format is None:
+    def _settled(self, row: Row) -> str:
+        found = format_of(row)
+        if found is None:
             keys = ", ".join(sorted(row))[:100]
-            raise _RowError(f"has the keys {keys or 'none'}; known formats are {_FORMATS}")
-
-
-def _lines(path: Path, field: str) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers. The file is in UTF-8, with or without its mark."""
-    with path.open("rb") as stream:
-        start = stream.read(4)
-        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise InvalidInputError.of(field, "is in UTF-16; save it as UTF-8")
-        stream.seek(len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0)
-        number = 0
-        while line := stream.readline(MOST_LINE_BYTES + 1):
-            number += 1
-            if number == 1 and line.strip() in {b"[", b"[{"}:
-                raise InvalidInputError.of(field, "is one JSON array; write one object a line instead")
-            if len(line) > MOST_LINE_BYTES and not line.endswith(b"\n"):
-                _skip_line(stream)
-            if not line.isspace():
-                yield number, line
-
-
-def _skip_line(stream: IO[bytes]) -> None:
-    while (rest := stream.readline(MOST_LINE_BYTES)) and not rest.endswith(b"\n"):
-        pass
+            raise _RowError(f"has the keys {keys or 'none'}; known formats are {KNOWN_FORMATS}")
+        if found not in self._allowed:
+            raise _RowError(f"is {found}; what can be compared with the dataset is {' or '.join(self._allowed)}")
+        return found
 
 
 def _row(line: bytes) -> Row:

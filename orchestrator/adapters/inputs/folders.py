@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.adapters.inputs.datasets import RowFile, read_rows
 from orchestrator.adapters.inputs.models import look_at_model
 from orchestrator.adapters.inputs.parameters import guess_from_name
 from orchestrator.adapters.inputs.permitted import PermittedFolders, is_hub_id
-from orchestrator.domain.errors import InvalidInputError
+from orchestrator.adapters.inputs.uploads import FolderDatasets
+from orchestrator.domain.errors import InvalidInputError, NotFoundError
+from orchestrator.domain.formats import FORMATS, PAIRS_IN_WORDS, comparable_formats
+from orchestrator.domain.ids import DatasetId, is_dataset_id
 from orchestrator.domain.run import DatasetRef
 from orchestrator.ports.inputs import ModelFacts
 
@@ -18,24 +23,34 @@ HELDOUT_MOST = 200
 HUB_HELDOUT_ROWS = 64
 """Kept out of a hub's dataset, whose length is not known before it is on the machine."""
 HUB_FORMAT = "alpaca"
-FORMATS = ("alpaca", "messages", "completion")
+A_FILE = "a file of JSON lines or Parquet"
 
 
 class FolderInputs:
     """Looks into `roots`, and at the defaults wherever they lie.
 
-    A model is a folder or a hub's `owner/name`; a dataset is a file of JSON lines, or a hub's `owner/name`, optionally
-    with its format: `owner/name:messages` (alpaca when nothing is said). Relative names are looked for in the roots
-    first, so that a folder there shadows a hub id. `default_heldout` belongs to `default_dataset` alone.
+    A model is a folder or a hub's `owner/name`; a dataset is a file of JSON lines or Parquet, the id of one of the
+    `uploads`, or a hub's `owner/name`, optionally with its format: `owner/name:messages` (alpaca when nothing is said).
+    Relative names are looked for in the roots first, so that a folder there shadows a hub id. `default_heldout` belongs
+    to the defaults alone.
     """
 
     def __init__(
-        self, default_model: str, default_dataset: str, default_heldout: str | None, roots: tuple[Path, ...]
+        self,
+        default_model: str,
+        default_dataset: str,
+        default_heldout: str | None,
+        roots: tuple[Path, ...],
+        default_preferences: str | None = None,
+        uploads: FolderDatasets | None = None,
     ) -> None:
         self._default_model = default_model
         self._default_dataset = default_dataset
         self._default_heldout = default_heldout
-        defaults = (Path(name) for name in (default_model, default_dataset, default_heldout) if name is not None)
+        self._default_preferences = default_preferences
+        self._uploads = uploads
+        named = (default_model, default_dataset, default_heldout, default_preferences)
+        defaults = (Path(name) for name in named if name is not None)
         self._permitted = PermittedFolders((*roots, *(path for path in defaults if path.is_absolute())))
 
     def model(self, name: str | None) -> ModelFacts:
@@ -47,20 +62,58 @@ class FolderInputs:
             return ModelFacts(name, is_local=False, parameters=guess_from_name(name))
         raise InvalidInputError.of("model", "is not there; name a model's folder, or owner/name of a hub")
 
-    def dataset(self, name: str | None, heldout: str | None) -> DatasetRef:
+    def folder(self, name: str, field: str) -> str:
+        folder = self._permitted.find(name, field)
+        if folder is None or not folder.is_dir():
+            raise InvalidInputError.of(field, "is not a folder here")
+        self._permitted.refuse_ways_out(folder, field)
+        return str(folder)
+
+    def dataset(
+        self,
+        name: str | None,
+        heldout: str | None,
+        field: str = "dataset",
+        *,
+        pairs: bool = False,
+        keeps_out: bool = True,
+    ) -> DatasetRef:
         if name is None:
-            name, heldout = self._default_dataset, heldout or self._default_heldout
-        path = self._permitted.find(name, "dataset")
-        if path is None:
-            return self._hub_dataset(name, heldout)
-        train = read_rows(path, "dataset")
+            name, heldout = self._default(field, pairs=pairs), heldout or self._default_heldout
+        train = self._rows(name, field)
+        if train is None:
+            found = self._hub_dataset(name, heldout, field)
+            return found if keeps_out else replace(found, heldout_rows=0)
+        if not keeps_out:
+            return DatasetRef(str(train.path), train.format, train.rows, 0)
         kept_out = self._heldout_of(train, heldout)
         if kept_out is not None:
-            return DatasetRef(str(path), train.format, train.rows, kept_out.rows, str(kept_out.path))
+            return _with_heldout(DatasetRef(str(train.path), train.format, train.rows, kept_out.rows), kept_out)
         if train.rows < 2:
-            raise InvalidInputError.of("dataset", "has a single row; at least one more is needed to be kept out")
+            raise InvalidInputError.of(field, "has a single row; at least one more is needed to be kept out")
         share = max(1, min(HELDOUT_MOST, train.rows * HELDOUT_PERCENT // 100))
-        return DatasetRef(str(path), train.format, train.rows, share)
+        return DatasetRef(str(train.path), train.format, train.rows, share)
+
+    def _rows(self, name: str, field: str, allowed: Collection[str] = tuple(FORMATS)) -> RowFile | None:
+        """The file that `name` stands for, every row of it looked at, now or when it was uploaded."""
+        if not is_dataset_id(name):
+            path = self._permitted.find(name, field)
+            return None if path is None else read_rows(path, field, allowed)
+        try:
+            found = None if self._uploads is None else self._uploads.rows_of(DatasetId(name))
+        except NotFoundError:
+            found = None
+        if found is None:
+            raise InvalidInputError.of(field, f"no dataset {name} was uploaded")
+        if found.format not in allowed:
+            raise InvalidInputError.of(field, f"is {found.format}; what can be compared is {' or '.join(allowed)}")
+        return found
+
+    def _default(self, field: str, *, pairs: bool) -> str:
+        name = self._default_preferences if pairs else self._default_dataset
+        if name is None:
+            raise InvalidInputError.of(field, f"is missing, and there is no default for it: name {PAIRS_IN_WORDS}")
+        return name
 
     def _local_model(self, folder: Path) -> ModelFacts:
         if folder.is_dir():
@@ -80,19 +133,22 @@ class FolderInputs:
         return kept_out
 
     def _named_heldout(self, name: str, row_format: str) -> RowFile:
-        path = self._permitted.find(name, "heldout")
-        if path is None:
-            raise InvalidInputError.of("heldout", "is not there; name a file of JSON lines")
-        return read_rows(path, "heldout", expected=row_format)
+        found = self._rows(name, "heldout", comparable_formats(row_format))
+        if found is None:
+            raise InvalidInputError.of("heldout", f"is not there; name {A_FILE}")
+        return found
 
-    def _hub_dataset(self, name: str, heldout: str | None) -> DatasetRef:
+    def _hub_dataset(self, name: str, heldout: str | None, field: str) -> DatasetRef:
         hub_id, _, row_format = name.partition(":")
         if not is_hub_id(hub_id):
-            raise InvalidInputError.of("dataset", "is not there; name a file of JSON lines, or owner/name of a hub")
+            raise InvalidInputError.of(field, f"is not there; name {A_FILE}, or owner/name of a hub")
         row_format = row_format or HUB_FORMAT
         if row_format not in FORMATS:
-            raise InvalidInputError.of("dataset", f"has the format {row_format[:40]!r}; known are {', '.join(FORMATS)}")
-        if heldout is None:
-            return DatasetRef(hub_id, row_format, None, HUB_HELDOUT_ROWS, is_local=False)
-        kept_out = self._named_heldout(heldout, row_format)
-        return DatasetRef(hub_id, row_format, None, kept_out.rows, str(kept_out.path), is_local=False)
+            raise InvalidInputError.of(field, f"has the format {row_format[:40]!r}; known are {', '.join(FORMATS)}")
+        found = DatasetRef(hub_id, row_format, None, HUB_HELDOUT_ROWS, is_local=False)
+        return found if heldout is None else _with_heldout(found, self._named_heldout(heldout, row_format))
+
+
+def _with_heldout(dataset: DatasetRef, kept_out: RowFile) -> DatasetRef:
+    other = None if kept_out.format == dataset.format else kept_out.format
+    return replace(dataset, heldout_rows=kept_out.rows, heldout_source=str(kept_out.path), heldout_format=other)

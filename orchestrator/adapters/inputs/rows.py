@@ -5,73 +5,54 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-ROLES = frozenset({"system", "user", "human", "assistant", "gpt", "tool"})
-ANSWERING_ROLES = frozenset({"assistant", "gpt"})
-PREFERENCE_KEYS = frozenset({"chosen", "rejected"})
-_TURN_KEYS = frozenset({"role", "content"})
+from orchestrator.adapters.inputs.pairs import ANSWERS, alpaca_pairs_problem, chat_pairs_problem
+from orchestrator.adapters.inputs.turns import (
+    ANSWERING_ROLES,
+    Row,
+    optional_text_problem,
+    text_problem,
+    turns_problem,
+)
 
-Row = Mapping[str, object]
+_KEY_OF = {"messages": "messages", "instruction": "alpaca", "text": "completion"}
+"""The key that tells a format of single answers, in the order in which they are looked for."""
+_SINGLE_ANSWERS = ("output", "messages", "text")
 
 
 def format_of(row: Row) -> str | None:
     """The format that the row's keys speak of, None for none of them."""
-    if "messages" in row:
-        return "messages"
-    if "instruction" in row:
-        return "alpaca"
-    return "completion" if "text" in row else None
-
-
-def is_preference(row: Row) -> bool:
-    """Whether the row is a pair of answers to choose between, for preference training."""
-    return row.keys() >= PREFERENCE_KEYS
+    given = [name in row for name in ANSWERS]
+    # Published pairs may carry more, such as the chosen conversation as `messages`; half a pair is meant as one, too.
+    if all(given) or (any(given) and not any(name in row for name in _SINGLE_ANSWERS)):
+        return "alpaca_pairs" if "instruction" in row and not isinstance(row.get("chosen"), list) else "chat_pairs"
+    return next((row_format for key, row_format in _KEY_OF.items() if key in row), None)
 
 
 def alpaca_problem(row: Row) -> str | None:
-    problem = _text_problem(row, "instruction") or _text_problem(row, "output")
-    given = row.get("input")
-    if problem is None and given is not None and not isinstance(given, str):
-        return "'input' is not a string"
-    return problem
+    return text_problem(row, "instruction") or text_problem(row, "output") or optional_text_problem(row, "input")
 
 
 def completion_problem(row: Row) -> str | None:
-    return _text_problem(row, "text")
+    return text_problem(row, "text")
 
 
 def messages_problem(row: Row) -> str | None:
     messages = row.get("messages")
-    if not isinstance(messages, list) or not messages:
-        return "'messages' must be a list that is not empty"
-    for index, message in enumerate(messages):
-        problem = _turn_problem(message)
-        if problem is not None:
-            return f"messages[{index}] {problem}"
+    problem = turns_problem(messages, "messages")
+    if problem is not None or not isinstance(messages, list):
+        return problem
     if messages[-1]["role"] not in ANSWERING_ROLES:
         return f"the last message is from {messages[-1]['role']!r}: there is no answer to learn"
     return None
 
 
 PROBLEM_OF: Mapping[str, Callable[[Row], str | None]] = MappingProxyType(
-    {"alpaca": alpaca_problem, "messages": messages_problem, "completion": completion_problem}
+    {
+        "alpaca": alpaca_problem,
+        "messages": messages_problem,
+        "completion": completion_problem,
+        "alpaca_pairs": alpaca_pairs_problem,
+        "chat_pairs": chat_pairs_problem,
+    }
 )
 """By format: what is wrong with a row, None when nothing is."""
-
-
-def _turn_problem(message: object) -> str | None:
-    if not isinstance(message, dict):
-        return "is not an object"
-    if not message.keys() <= _TURN_KEYS:
-        # Weights or tool calls would change what is trained; dropping them in silence would be wrong.
-        return f"has keys other than role and content: {', '.join(sorted(message.keys() - _TURN_KEYS))[:100]}"
-    role = message.get("role")
-    if not isinstance(role, str) or role not in ROLES:
-        return f"has role {str(role)[:40]!r}"
-    return _text_problem(message, "content")
-
-
-def _text_problem(row: Row, name: str) -> str | None:
-    value = row.get(name)
-    if not isinstance(value, str):
-        return f"{name!r} is not a string" if name in row else f"{name!r} is missing"
-    return None if value and not value.isspace() else f"{name!r} is empty"

@@ -54,7 +54,7 @@ class LocalJobs:
         """
         place = self._place(order.key)
         output = self._places.output(order.key.run_id, order.key.stage_id)
-        data = self._places.data(order.key.run_id)
+        data = self._places.data(order.key.run_id, order.data)
         for folder in (place.folder, output, data):
             folder.mkdir(parents=True, exist_ok=True)
         if order.config is not None:
@@ -159,7 +159,7 @@ def _stage_exit(document: Mapping[str, JsonValue]) -> StageExit:
         max_steps=_count(document, "max_steps"),
         intended_steps=_count(document, "intended_steps"),
         checkpoint=_path(document, "checkpoint"),
-        result=_path(document, "result"),
+        result=_path(document, "result") or _path(document, "adapter"),
         message=str(document.get("message") or ""),
     )
 

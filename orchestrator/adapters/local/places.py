@@ -108,8 +108,8 @@ class Places:
     def lease(self, lease_id: str) -> LeasePlace:
         return LeasePlace(self.leases / lease_id)
 
-    def data(self, run_id: str) -> Path:
-        return self.home / "runs" / run_id / "data"
+    def data(self, run_id: str, name: str) -> Path:
+        return self.home / "runs" / run_id / name
 
     def output(self, run_id: str, stage_id: str) -> Path:
         return self.home / "runs" / run_id / stage_id / "output"

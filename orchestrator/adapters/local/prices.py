@@ -9,7 +9,7 @@ from functools import cached_property
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.money import Rate
 from orchestrator.domain.offers import LOCAL_PROVIDER, Offer
-from orchestrator.domain.planner import Overheads
+from orchestrator.domain.shares import Overheads
 from orchestrator.ports.clock import Clock
 
 NO_GPU = "CPU"

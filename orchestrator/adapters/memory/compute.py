@@ -145,6 +145,10 @@ class MemoryCompute:
         self._end_jobs(lease_id, now)
         self._answered()
 
+    def orders(self) -> tuple[JobOrder, ...]:
+        """Every job that was started, in order."""
+        return tuple(job.order for job in self._jobs.values())
+
     def billed(self, lease_id: LeaseId) -> Money:
         """What the provider has charged for the lease by now, in whole billing quanta; nothing for one unknown."""
         now = self._settle(self._clock.now())

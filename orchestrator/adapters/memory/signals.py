@@ -27,9 +27,17 @@ class MemoryWakeup:
 
     def __init__(self) -> None:
         self._bell = _Bell()
+        self._uploads = _Bell()
 
     def wake(self, run_id: RunId) -> None:
         self._bell.ring(run_id)
+
+    def upload(self, run_id: RunId) -> None:
+        self._uploads.ring(run_id)
+
+    def take_uploads(self) -> tuple[RunId, ...]:
+        """The publications to look at since the last call, in their order, doubles included."""
+        return self._uploads.take()
 
     def take(self) -> tuple[RunId, ...]:
         """The wake-ups since the last call, in their order, doubles included."""

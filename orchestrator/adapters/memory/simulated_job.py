@@ -63,7 +63,8 @@ class SimulatedJob:
         self._intended = configured if isinstance(configured, int) else world.intended_steps
         self._max_steps = self._intended
         # A generator is the job's own thread: each value is the next moment at which something happens.
-        self._life = self._training() if order.kind is StageKind.TRAIN else self._evaluating()
+        lives = {StageKind.TRAIN: self._training, StageKind.MERGE: self._merging, StageKind.EVALUATE: self._evaluating}
+        self._life = lives[order.kind]()
         self._next: datetime | None = now
         self._step_of_life()
 
@@ -119,6 +120,15 @@ class SimulatedJob:
                 self._save(0.0)
         yield self._after(self._world.checkpoint_seconds)
         self._save(self._world.checkpoint_seconds)
+        self._finish(ExitCause.COMPLETED)
+
+    def _merging(self) -> Iterator[datetime]:
+        yield self._after(self._world.startup_seconds)
+        if (reason := self._reason_to_stop()) is not None:
+            self._leave(reason, self._now)
+            return
+        yield self._after(self._world.merge_seconds)
+        self._write("merged", path=f"{self._folder.path}/merged", seconds=self._world.merge_seconds)
         self._finish(ExitCause.COMPLETED)
 
     def _evaluating(self) -> Iterator[datetime]:
@@ -193,6 +203,8 @@ class SimulatedJob:
         trains = self.order.kind is StageKind.TRAIN
         checkpoint = self._folder.checkpoint if trains else None
         result = self._folder.path if trains and cause is ExitCause.COMPLETED else checkpoint
+        if self.order.kind is StageKind.MERGE and cause is ExitCause.COMPLETED:
+            result = f"{self._folder.path}/merged"
         steps = (self._step, self._max_steps, self._intended) if trains else (0, 0, 0)
         self.exit = StageExit(cause, at, *steps, checkpoint, result, message)
 

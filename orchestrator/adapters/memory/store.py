@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import count, islice
 
 from orchestrator.adapters.codec import decode, encode, encode_object
+from orchestrator.domain.baseline import offered_key
 from orchestrator.domain.errors import ConflictError, LedgerError, NotFoundError, StaleVersionError
 from orchestrator.domain.ids import LeaseId, RunId
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
@@ -87,6 +88,17 @@ class MemoryStore:
             alive = [run for run in map(self._run, self._runs) if run.status is not RunStatus.ENDED]
             waiting = sorted((run.status is RunStatus.QUEUED, run.wake_at or _LONG_AGO, run.id) for run in alive)
             return tuple(run_id for _, wake_at, run_id in waiting if wake_at <= now)[:limit]
+
+    def due_publications(self, now: datetime, limit: int) -> tuple[RunId, ...]:
+        with self._lock:
+            pending = ((run.publication.due_at, run.id) for run in self._runs.values() if run.publication is not None)
+            due = sorted((due_at, run_id) for due_at, run_id in pending if due_at is not None and due_at <= now)
+            return tuple(run_id for _, run_id in due)[:limit]
+
+    def newest_baseline(self, key: str) -> Run | None:
+        with self._lock:
+            found = sorted((run for run in self._runs.values() if offered_key(run) == key), key=_age)
+            return _handed_out(found[-1]) if found else None
 
     def lease(self, lease_id: LeaseId) -> Lease:
         with self._lock:
@@ -177,7 +189,8 @@ def _age(run: Run) -> tuple[datetime, RunId]:
 
 def _handed_out(run: Run) -> Run:
     """The run with copies of the few parts of it that a caller could change."""
-    spec = replace(run.spec, recipe=deepcopy(run.spec.recipe))
+    wishes = tuple(replace(stage, recipe=deepcopy(stage.recipe)) for stage in run.spec.stages)
+    spec = replace(run.spec, stages=wishes, parameters=deepcopy(run.spec.parameters))
     stages = tuple(replace(stage, results=deepcopy(stage.results)) if stage.results else stage for stage in run.stages)
     return replace(run, spec=spec, stages=stages)
 

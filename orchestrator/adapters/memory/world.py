@@ -21,6 +21,7 @@ class World:
     startup_seconds: float = 10.0
     seconds_per_step: float = 1.0
     checkpoint_seconds: float = 2.0
+    merge_seconds: float = 5.0
     evaluate_seconds: float = 10.0
     teardown_seconds: float = 0.0
     intended_steps: int = 120

@@ -1,5 +1,16 @@
-"""Strategies: named ways to train, each a set of techniques with settings. The study book's names and letters."""
+"""Strategies: named ways to train."""
 
-from orchestrator.domain.strategies.catalogue import STRATEGIES, Strategy, find_strategy
+from orchestrator.domain.strategies.catalogue import CUSTOM, STRATEGIES, Phase, Strategy, find_strategy
+from orchestrator.domain.strategies.expansion import DEFAULTS, Wishes, check_techniques, expand
 
-__all__ = ["STRATEGIES", "Strategy", "find_strategy"]
+__all__ = [
+    "CUSTOM",
+    "DEFAULTS",
+    "STRATEGIES",
+    "Phase",
+    "Strategy",
+    "Wishes",
+    "check_techniques",
+    "expand",
+    "find_strategy",
+]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from tests.unit.api.browsing import Browser
 from tests.unit.api.serving import Client, Service, make_service
 
 
@@ -26,3 +27,9 @@ def service(tmp_path: Path) -> Service:
 def client(service: Service, portal: BlockingPortal) -> Iterator[Client]:
     with Client(service, portal) as client:
         yield client
+
+
+@pytest.fixture
+def browser(service: Service, portal: BlockingPortal) -> Iterator[Browser]:
+    with Browser(service, portal) as browser:
+        yield browser

@@ -19,7 +19,9 @@ from pydantic import SecretStr
 from api.app import create_app
 from orchestrator.adapters.artifacts.folder import FolderArtifacts
 from orchestrator.adapters.axolotl.trainer import AxolotlTrainer
+from orchestrator.adapters.huggingface.hub import HuggingFaceHub
 from orchestrator.adapters.inputs.folders import FolderInputs
+from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.prices import LocalPrices
 from orchestrator.adapters.memory.clock import ManualClock
 from orchestrator.adapters.memory.compute import MemoryCompute
@@ -32,8 +34,9 @@ from orchestrator.bootstrap import Application, Ports, assemble
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import RunStatus
-from orchestrator.domain.planner import Overheads
 from orchestrator.domain.run import Run
+from orchestrator.domain.shares import Overheads
+from orchestrator.ports.hub import Hub
 from orchestrator.settings import Settings
 
 ROWS = 40
@@ -70,11 +73,17 @@ class Service:
         self.until(run_id, lambda run: run.current_stage is not None and run.current_stage.step > 3)
 
 
-def make_service(home: Path, api_token: str | None = None, host: str = "127.0.0.1") -> Service:
-    """A service whose model and dataset lie in `home`; `local_gpus=0`, so that nothing asks for a driver."""
+NO_HUB = "http://127.0.0.1:9"
+
+
+def make_service(
+    home: Path, api_token: str | None = None, host: str = "127.0.0.1", hub: Hub | None = None, **more: Any
+) -> Service:
+    """A service whose model and dataset lie in `home`; `local_gpus=0`, so that nothing asks for a driver. Without a
+    `hub` it has a token for one that does not answer."""
     model, dataset = make_inputs(home)
     settings = Settings(
-        home=home, host=host, local_gpus=0, api_token=None if api_token is None else SecretStr(api_token)
+        home=home, host=host, local_gpus=0, api_token=None if api_token is None else SecretStr(api_token), **more
     )
     clock = ManualClock()
     store = MemoryStore()
@@ -84,8 +93,10 @@ def make_service(home: Path, api_token: str | None = None, host: str = "127.0.0.
         compute=compute,
         trainer=AxolotlTrainer("cpu"),
         prices=LocalPrices(4_000_000, Allowances(2, 8, 3), Overheads(1, 15), clock, gpus=0),
-        inputs=FolderInputs(str(model), str(dataset), None, (home,)),
+        inputs=FolderInputs(str(model), str(dataset), None, (home,), uploads=FolderDatasets(settings.uploads)),
+        datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(home / "runs"),
+        hub=hub or HuggingFaceHub(NO_HUB, "hf_nothing"),
         clock=clock,
         ids=SequenceIds(),
         wakeup=MemoryWakeup(),

@@ -10,23 +10,30 @@ def test_a_quote_says_what_a_run_would_do_and_starts_nothing(client: Client) -> 
     quote = client.post("/quotes", json={**WISH, "overrides": {"lora_r": 4}}).json()
 
     plan = quote["plan"]
-    assert quote["recipe"]["lora_r"] == 4
+    assert [stage["kind"] for stage in quote["stages"]] == ["train", "evaluate"]
+    assert quote["stages"][0]["recipe"]["lora_r"] == 4
     assert plan["seconds"]["p50"] <= plan["seconds"]["p90"] <= plan["seconds"]["worst"]
     assert float(plan["cost"]["p50"]) <= float(plan["cost"]["p90"]) <= float(plan["cost"]["worst"]) <= 0.5
     assert {"dollars_per_hour", "seconds_per_step"} <= {each["name"] for each in plan["assumptions"]}
-    assert plan["stage_seconds"]["train"] > 0
+    assert plan["stages"][0]["seconds"] > plan["stages"][0]["expected_seconds"] > 0
     assert client.get("/runs").json()["runs"] == []
 
 
 def test_the_strategies_are_listed_with_their_papers_claims_and_settings(client: Client) -> None:
-    listed = {each["key"]: each for each in client.get("/strategies").json()["strategies"]}
+    document = client.get("/strategies").json()
+    listed = {each["key"]: each for each in document["strategies"]}
+    techniques = {each["key"]: each for each in document["techniques"]}
 
-    assert listed["dora_neftune"]["available"] is True
-    assert [each["key"] for each in listed["dora_neftune"]["techniques"]][:2] == ["lora", "dora"]
-    assert listed["dora_neftune"]["recipe"]["peft_use_dora"] is True
-    used = {each["key"] for strategy in listed.values() for each in strategy["techniques"]}
-    assert used == set(TECHNIQUES)
-    assert all(each["paper"].startswith("https://") for each in listed["lora"]["techniques"])
+    assert listed["dora_neftune"]["techniques"][:2] == ["lora", "dora"]
+    assert listed["dora_neftune"]["stages"][0]["recipe"]["peft_use_dora"] is True
+    assert [stage["kind"] for stage in listed["relora"]["stages"]] == ["train", "merge"] * 3 + ["evaluate"]
+    assert {each["name"]: each["default"] for each in listed["relora"]["parameters"]}.items() >= {
+        ("iterations", 3), ("rank", 64)
+    }  # fmt: skip
+    assert set(techniques) == set(TECHNIQUES) >= {key for each in listed.values() for key in each["techniques"]}
+    assert all(each["paper"].startswith("https://") for each in techniques.values())
+    assert techniques["dora"]["book"] == {"lora_use_dora": "peft_use_dora"}
+    assert "orpo" in techniques["neftune"]["excludes"]
 
 
 def test_the_offers_are_listed_with_their_prices(client: Client) -> None:

@@ -80,6 +80,32 @@ def test_a_thinned_series_keeps_its_ends_its_spikes_and_its_other_events(client:
     assert "checkpoint" in {each["event"] for each in series}
 
 
+def test_the_steps_of_several_trainings_are_counted_on_and_thinned_one_by_one(client: Client, service: Service) -> None:
+    small = {"micro_batch_size": 1, "gradient_accumulation_steps": 1}
+    run_id = client.submit(strategy="relora", budget="1", overrides=small)["id"]
+    service.until_ended(run_id)
+    path = f"/runs/{run_id}/metrics"
+    whole = client.get(path, params={"event": "step"}).json()["metrics"]
+    assert [each["run_step"] for each in whole] == list(range(1, len(whole) + 1))
+    trainings = sorted({each["stage"] for each in whole})
+    assert len(trainings) == 3
+
+    # A page that begins in the middle counts from the run's beginning all the same.
+    middle = whole[len(whole) // 2]
+    later = client.get(path, params={"event": "step", "after": middle["seq"]}).json()["metrics"]
+    assert later[0]["run_step"] == middle["run_step"] + 1
+
+    for points in (2, 12):
+        thin = client.get(path, params={"points": points}).json()["metrics"]
+        steps = [each for each in thin if each["event"] == "step"]
+        assert len(steps) <= max(points, 2 * len(trainings))
+        for stage in trainings:
+            kept = [each["run_step"] for each in steps if each["stage"] == stage]
+            all_ = [each["run_step"] for each in whole if each["stage"] == stage]
+            assert (kept[0], kept[-1]) == (all_[0], all_[-1])
+        assert all(each["run_step"] is None for each in thin if each["event"] != "step")
+
+
 def test_a_run_that_reported_nothing_has_an_empty_series(client: Client) -> None:
     path = f"/runs/{client.submit()['id']}/metrics"
     assert client.get(path).json() == {"metrics": [], "next": 0, "more": False}
@@ -95,7 +121,9 @@ def test_a_series_is_not_asked_for_outside_its_bounds(client: Client, run_id: st
 
 
 def _view(seq: int, loss: float | None) -> MetricView:
-    return MetricView(seq=seq, at=datetime(2026, 1, 1, tzinfo=UTC), stage=None, event="step", data={"loss": loss})
+    return MetricView(
+        seq=seq, at=datetime(2026, 1, 1, tzinfo=UTC), stage=None, event="step", run_step=None, data={"loss": loss}
+    )
 
 
 @given(losses=st.lists(st.none() | st.floats(0, 10), max_size=200), points=st.integers(2, 50))

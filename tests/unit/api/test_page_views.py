@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from api.web import wording
-from api.web.curves import MOST_POINTS, Curves, polyline, spend_curve
-from api.web.records import LOG_LINES, evaluation, log_tail
-from orchestrator.domain.ids import RunId
+from api.web.charts import CHART_SIZE, Box
+from api.web.curves import MOST_POINTS, Curves, spend_curve
+from api.web.records import LOG_LINES, log_tail
+from orchestrator.domain.ids import RunId, StageId
 from orchestrator.domain.journal import Entry, EntryKind
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.ledger import PostingKind
 from orchestrator.domain.money import Money
-from orchestrator.domain.stages import StageKind
 from orchestrator.ports.store import RunChange
 from tests.unit.api.serving import Client, Service
 
@@ -61,14 +60,15 @@ def test_a_long_log_is_shown_by_its_last_lines() -> None:
     assert shown[-1] == "line 999"
 
 
-def write(service: Service, run_id: str, *lines: dict[str, JsonValue]) -> None:
-    """Append metrics lines to the run's journal."""
+def write(service: Service, run_id: str, *lines: dict[str, JsonValue], stage: str | None = None) -> None:
+    """Append metrics lines, of `stage`, to the run's journal."""
     record = service.store.load(RunId(run_id))
     known = len(service.store.journal(record.run.id, 0, 1_000_000))
     entries = tuple(
-        Entry(record.run.id, EntryKind.METRIC, service.clock.now(), f"test:{known + count}", line)
+        Entry(record.run.id, EntryKind.METRIC, service.clock.now(), f"test:{known + count}", line,
+              None if stage is None else StageId(stage))
         for count, line in enumerate(lines)
-    )
+    )  # fmt: skip
     service.store.save(RunChange(record.run, entries=entries))
 
 
@@ -129,33 +129,46 @@ def test_the_spend_curve_stays_flat_between_two_leases(client: Client, service: 
     assert curve[-1].spent == reading.spent
 
 
-def test_a_polyline_fills_its_box() -> None:
-    assert polyline([(0, 1.0), (5, 3.0), (10, 2.0)], 100, 26) == "0.0,23.0 50.0,3.0 100.0,13.0"
-    assert polyline([(0, 2.0), (1, 2.0)], 10, 26) == "0.0,23.0 10.0,23.0"
-    assert polyline([(0, 1.0)], 10, 10) == ""
+def test_steps_are_counted_over_all_trainings_and_each_begins_at_a_boundary(client: Client, service: Service) -> None:
+    run_id, curves, read = RunId(client.submit(strategy="relora")["id"]), Curves(), service.application.read
+    write(service, run_id, step(1), step(2), step(3), stage="01-train")
+    assert [each.before for each in curves.of(read, run_id).trainings] == [0]
+    write(service, run_id, step(1), step(2), stage="03-train")
+    write(service, run_id, step(1), stage="05-train")
+    curve = curves.of(read, run_id)
+    assert [(point.step, point.own_step) for point in curve.points] == [(1, 1), (2, 2), (3, 3), (4, 1), (5, 2), (6, 1)]
+    assert [(each.stage, each.before) for each in curve.trainings] == [
+        ("01-train", 0),
+        ("03-train", 3),
+        ("05-train", 5),
+    ]
+    assert curve == Curves().of(read, run_id)
 
 
-@pytest.mark.parametrize(
-    ("base", "adapter", "loss", "match"),
-    [
-        ((2.0, 0.25), (1.5, 0.5), ("-0.5000", "better"), ("+25.0 points", "better")),
-        ((2.0, 0.25), (2.5, 0.125), ("+0.5000", "worse"), ("-12.5 points", "worse")),
-        ((2.0, 0.25), (2.0, 0.25), ("+0.0000", "same"), ("+0.0 points", "same")),
-        ((2.0, None), (1.5, None), ("-0.5000", "better"), ("", "")),
-    ],
-)
-def test_an_evaluation_says_what_changed_and_which_way_is_better(
-    client: Client, service: Service, base: tuple[float, float | None], adapter: tuple[float, float | None],
-    loss: tuple[str, str], match: tuple[str, str],
-) -> None:  # fmt: skip
-    run_id = RunId(client.submit()["id"])
-    service.until_training(run_id)
-    run = service.store.load(run_id).run
-    stage = next(each for each in run.stages if each.kind is StageKind.EVALUATE)
-    results: tuple[dict[str, JsonValue], ...] = tuple(
-        {"subject": subject, "rows": 8, "of_rows": 8, "heldout_loss": values[0], "exact_match": values[1]}
-        for subject, values in (("base", base), ("tuned", adapter))
-    )
-    found = evaluation(run.with_stage(replace(stage, results=results)))
-    assert found is not None
-    assert [(row.change, row.verdict) for row in found.rows] == [loss, match]
+def test_a_training_that_is_resumed_keeps_its_place_behind_the_one_before(client: Client, service: Service) -> None:
+    run_id, read = RunId(client.submit(strategy="relora")["id"]), service.application.read
+    write(service, run_id, step(1), step(2), stage="01-train")
+    write(service, run_id, step(1, 3.0), step(2, 2.0), step(2, 2.5), step(3, 1.5), stage="03-train")
+    points = Curves().of(read, run_id).points
+    assert [(point.step, point.loss) for point in points] == [(1, 1.0), (2, 1.0), (3, 3.0), (4, 2.5), (5, 1.5)]
+
+
+def test_the_steps_of_a_long_run_of_many_trainings_only_grow(client: Client, service: Service) -> None:
+    run_id = RunId(client.submit(strategy="relora")["id"])
+    each = MOST_POINTS // 2 + 11
+    for stage in ("01-train", "03-train", "05-train"):
+        write(service, run_id, *(step(number) for number in range(1, each + 1)), stage=stage)
+    curve = Curves().of(service.application.read, run_id)
+    steps = [point.step for point in curve.points]
+    assert steps == sorted(set(steps))
+    assert (steps[-1], [training.before for training in curve.trainings]) == (3 * each, [0, each, 2 * each])
+
+
+def test_a_drawing_fills_its_box() -> None:
+    width, height = CHART_SIZE
+    points = [(0, 1.0), (5, 3.0), (10, 2.0)]
+    middle = (3 + height - 3) / 2
+    assert Box.around(points).line(points) == f"0.0,{height - 3:.1f} {width / 2:.1f},3.0 {width:.1f},{middle:.1f}"
+    level = [(0, 2.0), (1, 2.0)]
+    assert Box.around(level).line(level) == f"0.0,{height - 3:.1f} {width:.1f},{height - 3:.1f}"
+    assert Box.around(points).line(points[:1]) == ""

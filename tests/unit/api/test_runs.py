@@ -28,7 +28,7 @@ def test_everything_that_was_asked_for_is_shown(client: Client) -> None:
     run = client.submit(name="first", seed=7, max_hours=1.5, gpus=1, overrides={"lora_r": 8})
 
     assert (run["name"], run["seed"], run["max_hours"], run["gpus"]) == ("first", 7, 1.5, 1)
-    assert run["recipe"]["lora_r"] == 8
+    assert run["stages"][0]["recipe"]["lora_r"] == 8
     assert run["dataset"]["train_rows"] + run["dataset"]["heldout_rows"] == run["dataset"]["rows"] == 40
 
 
@@ -150,8 +150,54 @@ def test_limits_that_no_money_can_meet_are_no_question_of_payment(client: Client
     assert client.get("/runs").json()["runs"] == []
 
 
-def test_a_strategy_that_is_not_built_is_refused_by_name(client: Client) -> None:
-    refused = client.post("/runs", json={**WISH, "strategy": "galore"})
+def test_a_chain_is_submitted_with_its_parameters_and_shown_stage_by_stage(client: Client) -> None:
+    run = client.submit(strategy="C", budget=5, parameters={"iterations": 2, "rank": 8})
+    assert [stage["kind"] for stage in run["stages"]] == ["train", "merge", "train", "merge", "evaluate"]
+    assert [stage["recipe"]["lora_r"] for stage in run["stages"] if stage["kind"] == "train"] == [8, 8]
+    assert run["parameters"] == {"iterations": 2, "rank": 8}
+    assert run["techniques"] == ["lora", "relora"]
+
+
+def test_an_override_of_one_technique_goes_to_the_trainings_that_use_it(client: Client) -> None:
+    wish = {**WISH, "budget": 5, "strategy": "custom", "techniques": ["dora"], "overrides": {"peft_use_dora": False}}
+    quote = client.post("/quotes", json=wish).json()
+    assert quote["stages"][0]["recipe"]["peft_use_dora"] is False
+
+
+def test_a_single_training_has_overrides_of_its_own_after_those_of_all(client: Client) -> None:
+    wish = {**WISH, "budget": 5, "strategy": "relora", "overrides": {"num_epochs": 6, "lora_dropout": 0.1}}
+    quote = client.post("/quotes", json={**wish, "training_overrides": {"2": {"learning_rate": 1e-5}}}).json()
+    trainings = [stage["recipe"] for stage in quote["stages"] if stage["kind"] == "train"]
+    assert [recipe["learning_rate"] for recipe in trainings] == [2e-4, 1e-5, 2e-4]
+    assert [recipe["num_epochs"] for recipe in trainings] == [2, 2, 2]
+    assert {recipe["lora_dropout"] for recipe in trainings} == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"strategy": "relora", "parameters": {"iterations": 99}}, "parameters.iterations"),
+        ({"strategy": "relora", "parameters": {"itterations": 3}}, "parameters.itterations"),
+        ({"strategy": "custom"}, "techniques"),
+        ({"strategy": "custom", "techniques": ["galore", "dora"]}, "techniques"),
+        ({"strategy": "custom", "techniques": "dora"}, "techniques"),
+        ({"strategy": "lora", "techniques": ["dora"]}, "techniques"),
+        ({"strategy": "lora", "preferences": "pairs.jsonl"}, "preferences"),
+        ({"strategy": "lora", "training_overrides": {"2": {}}}, "training_overrides.2"),
+        ({"strategy": "lora", "training_overrides": {"1": 7}}, "training_overrides.1"),
+        ({"strategy": "lora", "training_overrides": {"first": {}}}, "training_overrides.first"),
+        ({"strategy": "lora", "training_overrides": {"1": {"lora_rr": 4}}}, "training_overrides.1.lora_rr"),
+        ({"strategy": "lora", "training_overrides": {"1": {"num_epochs": 0}}}, "training_overrides.1.num_epochs"),
+        ({"strategy": "lora", "harness": {"tasks": []}}, "harness.tasks"),
+        ({"strategy": "lora", "harness": {"tasks": ["a"], "limit": 0}}, "harness.limit"),
+        ({"strategy": "lora", "harness": {"tasks": ["a"], "folder": "x"}}, "harness.folder"),
+        ({"strategy": "lora", "harness": {"tasks": ["../etc"]}}, "harness.tasks"),
+    ],
+)
+def test_a_wish_that_does_not_go_together_is_refused_by_its_field(
+    client: Client, wish: dict[str, object], field: str
+) -> None:
+    refused = client.post("/runs", json={**WISH, **wish})
     assert refused.status_code == 422
-    assert refused.json()["type"] == "/problems/not-built"
-    assert "galore" in fields(refused)["strategy"]
+    assert set(fields(refused)) == {field}
+    assert client.get("/runs").json()["runs"] == []

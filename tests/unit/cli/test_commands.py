@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import app, inside
-from api.cli_client import DEFAULT_URL, UnreachableError, find_url
+from api.cli import app
+from api.cli_client import DEFAULT_URL, UnreachableError, find_url, inside
 from tests.unit.cli.conftest import CommandLine, environment
 
 NOWHERE = "http://127.0.0.1:9"
@@ -32,9 +32,9 @@ def test_a_run_is_submitted_with_what_was_asked_for(cli: CommandLine, tmp_path: 
     )  # fmt: skip
     document = json.loads(cli("show", run_id, "--json").stdout)
     assert (document["name"], document["seed"], document["max_hours"]) == ("first", 7, 0.5)
-    assert document["recipe"]["num_epochs"] == 1
-    assert document["recipe"]["learning_rate"] == 0.0003
-    assert document["recipe"]["optimizer"] == "adamw_torch"
+    assert document["stages"][0]["recipe"]["num_epochs"] == 1
+    assert document["stages"][0]["recipe"]["learning_rate"] == 0.0003
+    assert document["stages"][0]["recipe"]["optimizer"] == "adamw_torch"
 
 
 def test_a_quote_shows_the_plan_and_starts_nothing(cli: CommandLine) -> None:
@@ -147,7 +147,7 @@ def test_strategies_are_listed(cli: CommandLine) -> None:
     result = cli("strategies")
     assert result.exit_code == 0
     assert "dora_neftune" in result.stdout
-    assert "not yet" in result.stdout
+    assert "iterations=3" in result.stdout
 
 
 def test_the_doctor_says_what_is_there_even_when_the_service_is_down(tmp_path: Path) -> None:

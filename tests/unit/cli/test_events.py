@@ -29,6 +29,15 @@ def test_a_watcher_keeps_figures_the_last_events_and_the_place_to_resume_at() ->
     assert watched.last_id == "5"
 
 
+def test_a_watcher_names_stages_by_their_titles() -> None:
+    watched = Watched({**RUN, "stages": [{"id": "02-merge", "title": "merge after cycle 1 of 3"}]})
+    watched.take(Event("stage", "6", {"at": "", "data": {"stage": "02-merge", "status": "running"}}))
+    watched.take(Event("stage", "7", {"at": "", "data": {"stage": "09-train", "status": "done"}}))
+    assert [line.strip() for line in watched.recent] == [
+        "stage merge after cycle 1 of 3 running", "stage 09-train done"
+    ]  # fmt: skip
+
+
 def test_a_loss_that_diverged_is_shown_as_unknown() -> None:
     watched = Watched(RUN, loss=1.0)
     watched.take(Event("metric", "4", {"data": {"event": "step", "loss": None}}))
@@ -42,7 +51,14 @@ def test_a_loss_that_diverged_is_shown_as_unknown() -> None:
         ("stage", {"stage": "01-train", "status": "done", "cause": "completed"}, "stage 01-train done completed"),
         ("ledger", {"kind": "reserve", "amount": "50.00"}, "reserve 50.00 dollars"),
         ("metric", {"event": "checkpoint", "step": 8}, "checkpoint at step 8"),
-        ("metric", {"event": "sized", "seconds_per_step": 0.5, "max_steps": 40}, "0.50 s a step: 40 steps fit"),
+        ("metric", {"event": "sized", "seconds_per_step": 0.5, "max_steps": 40}, "0.5 s a step: 40 steps fit"),
+        ("metric", {"event": "merged", "path": "/somewhere"}, "merged into a whole model"),
+        ("metric", {"event": "evaluation", "subject": "base", "heldout_loss": None}, "held-out loss of the base: -"),
+        (
+            "metric",
+            {"event": "harness", "task": "arc", "metric": "acc", "subject": "tuned", "value": 0.25},
+            "arc acc of the tuned: 0.25",
+        ),
         ("metric", {"event": "step", "loss": 1.0}, ""),
         ("unheard-of", {}, ""),
     ],

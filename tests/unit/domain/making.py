@@ -10,9 +10,10 @@ from orchestrator.domain.decision import Market
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.money import Rate
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import Overheads
 from orchestrator.domain.run import DatasetRef, Run, RunSpec
-from orchestrator.domain.strategies import find_strategy
+from orchestrator.domain.shares import Overheads
+from orchestrator.domain.stages import StageKind, StageSpec
+from orchestrator.domain.strategies import Wishes, expand, find_strategy
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 RUN = RunId("run_abcdefghijkl")
@@ -44,20 +45,28 @@ def market(*offers: Offer) -> Market:
     return Market(chosen, dict.fromkeys(providers, OVERHEADS), dict.fromkeys(providers, ALLOWANCES))
 
 
+SHAPE = {"micro_batch_size": 8, "gradient_accumulation_steps": 1, "sequence_len": 128, "num_epochs": 3}
+
+
+def stages(strategy: str = "lora", **parameters: int | float | str) -> tuple[StageSpec, ...]:
+    """The stages of a strategy, each training in the tests' small shape; ReLoRA's cycles share its epochs."""
+    expanded = expand(find_strategy(strategy), Wishes(parameters))
+    return tuple(
+        replace(each, recipe={**each.recipe, **SHAPE, "num_epochs": SHAPE["num_epochs"] / each.cycles})
+        if each.kind is StageKind.TRAIN
+        else each
+        for each in expanded
+    )
+
+
 def spec(**changes: object) -> RunSpec:
-    recipe = find_strategy("lora").recipe() | {
-        "micro_batch_size": 8,
-        "gradient_accumulation_steps": 1,
-        "sequence_len": 128,
-        "num_epochs": 3,
-    }
     whole = RunSpec(
         strategy="lora",
         model="/models/tiny",
         model_parameters=1_000_000,
         model_is_local=True,
         dataset=DatasetRef("/data/train.jsonl", "alpaca", 800, 64, "/data/heldout.jsonl"),
-        recipe=recipe,
+        stages=stages(),
         seed=42,
     )
     return replace(whole, **changes)  # type: ignore[arg-type]

@@ -3,22 +3,31 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.domain.budget import Limit
 from orchestrator.domain.errors import InvalidInputError, UnaffordableError
+from orchestrator.domain.funding import plan_request
 from orchestrator.domain.money import Money, Rate
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import Plan, PlanRequest, make_plan
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.planner import PlanRequest, make_plan
 from orchestrator.domain.recipe import TrainingShape
-from tests.unit.domain.making import NOW, market, offer, spec
+from orchestrator.domain.stages import StageKind
+from tests.unit.domain.making import NOW, OVERHEADS, market, offer, spec, stages
+
+RECIPE = stages()[0].recipe
 
 
-def request(**changes: object) -> PlanRequest:
-    recipe = spec().recipe
-    whole = PlanRequest(recipe, TrainingShape.from_recipe(recipe), 800, 1_000_000, Money(50_000_000), None, None)
-    return replace(whole, **changes)  # type: ignore[arg-type]
+def request(
+    strategy: str = "lora", rows: int = 800, pace: float | None = None, steps_done: int = 0, **changes: object
+) -> PlanRequest:
+    """`pace` is the measured seconds per step of the first training."""
+    whole = plan_request(spec(stages=stages(strategy)), (), Money(50_000_000), None)
+    wishes = [replace(each, rows=rows) if each.kind is StageKind.TRAIN else each for each in whole.stages]
+    wishes[0] = replace(wishes[0], seconds_per_step=pace, steps_done=steps_done)
+    return replace(whole, stages=tuple(wishes), **changes)  # type: ignore[arg-type]
 
 
 def plan(wish: PlanRequest, *offers: Offer) -> Plan:
@@ -29,12 +38,12 @@ def plan(wish: PlanRequest, *offers: Offer) -> Plan:
 def test_an_ample_cap_trains_all_that_the_strategy_can_use() -> None:
     made = plan(request())
     assert (made.planned_steps, made.intended_steps, made.limit) == (300, 300, None)
-    assert made.evaluate_seconds > 0
+    assert made.stages[-1].seconds > 0
 
 
 def test_a_tight_cap_is_spent_on_training_rather_than_on_evaluating() -> None:
-    made = plan(request(available=Money(50_000), measured_seconds_per_step=0.5))
-    assert made.evaluate_seconds == 0
+    made = plan(request(available=Money(50_000), pace=0.5))
+    assert made.stages[-1].seconds == 0
     assert 0 < made.planned_steps < made.intended_steps
     assert made.limit is Limit.BUDGET
 
@@ -70,21 +79,32 @@ def test_the_offer_that_trains_most_wins_and_the_cheaper_of_equals() -> None:
 
 
 def test_a_measured_speed_takes_the_priors_place_and_narrows_the_interval() -> None:
-    prior, measured = plan(request()), plan(request(measured_seconds_per_step=0.1))
-    assert measured.seconds_per_step == 0.1
+    prior, measured = plan(request()), plan(request(pace=0.1))
+    assert measured.stages[0].seconds_per_step == 0.1
     assert measured.seconds.p90 / measured.seconds.p50 < prior.seconds.p90 / prior.seconds.p50
 
 
-@given(st.integers(30_000, 10**9), st.integers(1, 100_000), st.floats(0.01, 30.0))
-def test_a_plan_fits_its_cap_and_its_shares_fit_its_window(cap: int, rows: int, pace: float) -> None:
-    wish = request(available=Money(cap), train_rows=rows, measured_seconds_per_step=pace)
+@example(strategy="split", cap=62_223, rows=1, pace=None)
+@given(
+    st.sampled_from(["lora", "dora_neftune", "galore", "relora", "orpo", "split", "full", "qlora"]),
+    st.integers(30_000, 10**9),
+    st.integers(1, 100_000),
+    st.none() | st.floats(0.01, 30.0),
+)
+def test_a_plan_fits_its_cap_and_its_shares_fit_its_window(
+    strategy: str, cap: int, rows: int, pace: float | None
+) -> None:
+    wish = request(strategy, rows, pace, available=Money(cap))
     try:
         made = plan(wish)
     except UnaffordableError:
         return
     assert made.cost.p50 <= made.cost.p90 <= made.cost.worst <= cap
     assert made.seconds.p50 <= made.seconds.p90 <= made.seconds.worst == made.window.seconds
-    assert made.train_seconds + made.evaluate_seconds + made.window.allowances.total <= made.window.seconds
+    shared_out = sum(stage.seconds for stage in made.stages) + OVERHEADS.provision
+    assert shared_out + made.window.allowances.total <= made.window.seconds
+    assert all(stage.expected <= max(stage.seconds, 1) for stage in made.stages)
+    assert all(stage.seconds > 0 for stage in made.stages if stage.kind.makes_model)
     assert 0 < made.planned_steps <= made.intended_steps
     assert (made.limit is None) == (made.planned_steps == made.intended_steps)
 
@@ -93,5 +113,43 @@ def test_a_plan_fits_its_cap_and_its_shares_fit_its_window(cap: int, rows: int, 
 @pytest.mark.parametrize("value", [0, -1, "8", None, True, float("nan")])
 def test_a_shape_that_cannot_be_planned_names_the_override(key: str, value: object) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        TrainingShape.from_recipe({**spec().recipe, key: value})  # type: ignore[dict-item]
+        TrainingShape.from_recipe({**RECIPE, key: value})  # type: ignore[dict-item]
     assert caught.value.problems[0].field == f"overrides.{key}"
+
+
+def test_a_split_budget_gives_each_training_its_share_and_a_merge_its_time() -> None:
+    first, merge, second, evaluate = plan(request("split", available=Money(1_000_000))).stages
+    assert (first.kind, merge.kind, second.kind) == (StageKind.TRAIN, StageKind.MERGE, StageKind.TRAIN)
+    assert abs(first.seconds - second.seconds) <= 1
+    assert merge.seconds > 0
+    assert evaluate.seconds > 0
+
+
+def test_shares_follow_the_strategys_parameters() -> None:
+    wishes = stages("split", sft_share=1, orpo_share=3)
+    first, _, second, _ = plan(plan_request(spec(stages=wishes), (), Money(10_000_000), None)).stages
+    start = OVERHEADS.startup
+    assert (second.seconds - start) == pytest.approx(3 * (first.seconds - start), abs=4)
+
+
+def test_the_cycles_of_relora_take_the_epochs_and_the_time_in_equal_parts() -> None:
+    made = plan(request("relora", available=Money(400_000), pace=0.4)).stages
+    cycles = [part for part in made if part.kind is StageKind.TRAIN]
+    assert [part.kind for part in made] == [StageKind.TRAIN, StageKind.MERGE] * 3 + [StageKind.EVALUATE]
+    assert {part.intended_steps for part in cycles} == {100}
+    assert max(part.seconds for part in cycles) - min(part.seconds for part in cycles) <= 2
+
+
+def test_what_one_training_measures_corrects_the_guess_for_the_others() -> None:
+    prior = plan(request("split")).stages
+    measured = plan(request("split", pace=10 * prior[0].seconds_per_step)).stages
+    assert measured[2].seconds_per_step == pytest.approx(10 * prior[2].seconds_per_step)
+
+
+def test_stages_that_are_done_get_no_more_time() -> None:
+    wish = request("relora")
+    done = tuple(replace(each, done=index < 2, steps_done=100 * (index == 0)) for index, each in enumerate(wish.stages))
+    made = plan(replace(wish, stages=done)).stages
+    assert [part.seconds for part in made[:2]] == [0, 0]
+    assert (made[0].planned_steps, made[0].intended_steps) == (100, 100)
+    assert made[2].seconds > plan(wish).stages[2].seconds

@@ -104,7 +104,7 @@ def test_a_senseless_control_file_changes_nothing(tmp_path: Path, text: str) -> 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"version": 1}, "version 1"),
+        ({"version": 3}, "version 3"),
         ({"kind": "dance"}, "kind is 'dance'"),
         ({"train": {"launcher": "python"}}, "'processes' is missing"),
         ({"soft_deadline": "soon"}, "could not convert"),

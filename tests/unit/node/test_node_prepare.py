@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from workers.node.job import DatasetTask, Format
-from workers.node.prepare import DataError, prepare, read_rows
+from workers.node.prepare import prepare
+from workers.node.sources import DataError, read_rows
 
 
 def alpaca(count: int) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import yaml
 
 from orchestrator.adapters.celery import wakeup
 from orchestrator.bootstrap import Application
+from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.domain.publication import Publication
+from orchestrator.ports.store import RunChange
 from orchestrator.settings import CHECKOUT, Settings
 from tests.unit.api.serving import WISH, Service, make_service
 from workers import app as workers_app
@@ -62,6 +66,33 @@ def test_a_sweep_is_the_workers_sign_of_life(service: Service) -> None:
     assert service.store.beats()["worker"] == service.clock.now()
 
 
+def test_an_upload_is_done_once_it_is_due_and_one_at_a_time(service: Service) -> None:
+    run = submitted(service)
+    service.until_ended(run.id)
+    held = service.store.load(run.id).run
+    now = service.clock.now()
+    service.store.save(RunChange(replace(held, publication=Publication("me/it", True, 1, now, now))))
+    with tasks._uploading:
+        tasks.upload_result(run.id)
+    assert attempts(service, run.id) == 0
+    tasks.upload_result(run.id)
+    tasks.upload_result(run.id)
+    assert attempts(service, run.id) == 1
+    assert not tasks._uploading.locked()
+
+
+def attempts(service: Service, run_id: str) -> int:
+    publication = service.store.load(RunId(run_id)).run.publication
+    assert publication is not None
+    return publication.attempt
+
+
+@pytest.mark.parametrize("run_id", ["run_000000000000", "nonsense"])
+def test_an_upload_for_a_run_that_does_not_exist_is_dropped(service: Service, run_id: str) -> None:
+    tasks.upload_result(run_id)
+    assert not tasks._uploading.locked()
+
+
 def test_messages_are_json_acknowledged_late_and_leave_no_result() -> None:
     conf = make_app(Settings(redis_url="redis://127.0.0.1:1/0")).conf
     assert (conf.accept_content, conf.task_serializer) == (["json"], "json")
@@ -73,7 +104,7 @@ def test_messages_are_json_acknowledged_late_and_leave_no_result() -> None:
 
 def test_the_service_and_the_worker_name_queue_and_task_alike() -> None:
     assert wakeup.QUEUE == workers_app.QUEUE
-    assert wakeup.ADVANCE_RUN in workers_app.app.tasks
+    assert {wakeup.ADVANCE_RUN, wakeup.UPLOAD_RESULT} <= set(workers_app.app.tasks)
 
 
 def test_everything_that_beat_asks_for_is_a_task() -> None:

@@ -129,3 +129,45 @@ def test_a_character_that_is_still_being_written_is_waited_for(tmp_path: Path) -
 def test_bytes_that_are_no_text_are_replaced_and_passed(tmp_path: Path) -> None:
     put(tmp_path, "01-train/attempt-1/log.txt", b"a\xff\xf0b")
     assert FolderArtifacts(tmp_path).log(RUN, 0, 100).next_offset == 4
+
+
+def test_a_file_is_opened_to_be_read_from_any_place(tmp_path: Path) -> None:
+    put(tmp_path, "a/b.bin", b"0123456789")
+    with FolderArtifacts(tmp_path).open(RUN, "a/b.bin") as stream:
+        stream.seek(6)
+        assert stream.read() == b"6789"
+        assert stream.seek(0) == 0
+        assert stream.read(3) == b"012"
+
+
+def test_no_link_is_opened_wherever_it_leads(tmp_path: Path) -> None:
+    inside = put(tmp_path, "folder/a", b"inside")
+    run = tmp_path / RUN
+    (run / "link").symlink_to(inside)
+    (run / "outside").symlink_to(put(tmp_path, "a", b"outside", OTHER))
+    (run / "folder_link").symlink_to(inside.parent)
+    os.mkfifo(run / "pipe")
+    for path in ("link", "outside", "folder_link/a", "pipe", "folder", "", "..", "/etc/passwd"):
+        with pytest.raises(NotFoundError):
+            FolderArtifacts(tmp_path).open(RUN, path)
+
+
+def test_a_path_of_the_node_is_told_relative_to_the_run(tmp_path: Path) -> None:
+    (tmp_path / "way").symlink_to(tmp_path / "real", target_is_directory=True)
+    artifacts = FolderArtifacts(tmp_path / "way")
+    for runs in (tmp_path / "way", tmp_path / "real"):
+        assert artifacts.relative(RUN, f"{runs}/{RUN}/01-train/output") == "01-train/output"
+        for outside in (f"{runs}/{RUN}", f"{runs}/{OTHER}/a", f"{runs}/{RUN}/../{OTHER}/a", "01-train", "", "/etc"):
+            assert artifacts.relative(RUN, outside) is None
+
+
+def test_the_newest_configuration_of_each_stage_is_named(tmp_path: Path) -> None:
+    for path in ("03-train/attempt-2/config.yaml", "01-train/attempt-9/config.yaml", "01-train/attempt-10/config.yaml",
+                 "01-train/attempt-x/config.yaml", "02-merge/attempt-1/job.json"):  # fmt: skip
+        put(tmp_path, path, b"")
+    (tmp_path / RUN / "03-train" / "attempt-3").mkdir()
+    (tmp_path / RUN / "03-train" / "attempt-3" / "config.yaml").symlink_to("/etc/passwd")
+    assert FolderArtifacts(tmp_path).configs(RUN) == (
+        ("01-train", "01-train/attempt-10/config.yaml"),
+        ("03-train", "03-train/attempt-2/config.yaml"),
+    )

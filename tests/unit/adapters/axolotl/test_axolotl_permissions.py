@@ -9,6 +9,7 @@ import pytest
 from orchestrator.adapters.axolotl.permissions import (
     CLOSED,
     OTHERWISE,
+    OVERRIDING,
     PERMITTED,
     PLANNED,
     not_permitted,
@@ -61,7 +62,7 @@ DANGEROUS = {
 @pytest.mark.parametrize("key", DANGEROUS)
 def test_a_dangerous_setting_is_refused_with_a_reason(key: str) -> None:
     assert key in known_keys()
-    problems = list(not_permitted({key: DANGEROUS[key]}, "overrides"))
+    problems = list(not_permitted({key: DANGEROUS[key]}, "overrides", OVERRIDING))
     assert len(problems) == 1
     assert problems[0].field.startswith(f"overrides.{key}")
     assert OTHERWISE not in problems[0].message
@@ -87,7 +88,7 @@ def test_every_shape_of_a_shut_key_fits_a_real_one(shape: str) -> None:
 
 
 def test_every_key_of_axolotl_is_open_or_refused() -> None:
-    refused = {problem.field for problem in not_permitted(dict.fromkeys(known_keys()), "overrides")}
+    refused = {problem.field for problem in not_permitted(dict.fromkeys(known_keys()), "overrides", OVERRIDING)}
     assert refused == {f"overrides.{key}" for key in known_keys() if key not in PERMITTED}
 
 
@@ -100,4 +101,4 @@ def test_every_key_of_axolotl_is_open_or_refused() -> None:
     ],
 )
 def test_ordinary_settings_are_open(overrides: dict[str, object]) -> None:
-    assert list(not_permitted(overrides, "overrides")) == []
+    assert list(not_permitted(overrides, "overrides", OVERRIDING)) == []

@@ -181,3 +181,29 @@ def test_the_user_is_told_how_the_overrides_were_understood() -> None:
 
 def test_nonsense_is_refused_by_name_and_nothing_is_raised() -> None:
     assert refusals({"lora_r": 10**5000}) == {"overrides.lora_r": "must fit 64 bits"}
+
+
+@pytest.mark.parametrize(
+    ("dataset_format", "supervised", "expected"),
+    [
+        ("alpaca_pairs", True, {"path": "/job/data/train_chosen.jsonl", "ds_type": "json", "type": "alpaca"}),
+        ("alpaca_pairs", False, {"path": "/job/data/train.jsonl", "ds_type": "json"}),
+        ("chat_pairs", False, {"path": "/job/data/train.jsonl", "ds_type": "json", "type": "chat_template.argilla"}),
+        (
+            "chat_pairs",
+            True,
+            {
+                "path": "/job/data/train_chosen.jsonl",
+                "ds_type": "json",
+                "type": "chat_template",
+                "field_messages": "messages",
+            },
+        ),
+    ],
+)
+def test_pairs_are_read_by_their_chosen_answers_unless_they_are_what_is_trained_on(
+    dataset_format: DatasetFormat, supervised: bool, expected: dict[str, Any]
+) -> None:
+    config = rendered(dataset_format=dataset_format, supervised=supervised)
+    assert config["datasets"] == [expected]
+    assert ("chat_template" in config) == (dataset_format == "chat_pairs")

@@ -48,13 +48,21 @@ def test_what_axolotl_says_is_recorded_for_what_it_refuses_and_only_that() -> No
     "config",
     [
         {},
-        {"adapter": "lora", "lora_r": 8, "peft_use_dora": True, "loraplus_lr_ratio": 16, "neftune_noise_alpha": 5},
-        {"adapter": "qlora", "lora_r": 8, "load_in_4bit": True},
+        {"adapter": "lora", "lora_r": 8, "lora_alpha": 16, "peft_use_dora": True, "loraplus_lr_ratio": 16},
+        {"adapter": "qlora", "lora_r": 8, "lora_alpha": 16, "load_in_4bit": True},
         {"optimizer": "galore_adamw_8bit", "optim_target_modules": ["mlp"], "gradient_accumulation_steps": 8},
-        {"rl": "orpo", "orpo_alpha": 0.1, "adapter": "lora", "lora_r": 8},
-        {"adapter": "lora", "lora_r": 8, "peft_use_dora": True, "fsdp_version": 2, "fsdp_config": FSDP},
-        {"relora": True, "jagged_restart_steps": 50, "adapter": "lora", "lora_r": 8},
+        {"rl": "orpo", "orpo_alpha": 0.1, "adapter": "lora", "lora_r": 8, "lora_alpha": 16},
+        {
+            "adapter": "lora",
+            "lora_r": 8,
+            "lora_alpha": 16,
+            "peft_use_dora": True,
+            "fsdp_version": 2,
+            "fsdp_config": FSDP,
+        },
+        {"relora": True, "jagged_restart_steps": 50, "adapter": "lora", "lora_r": 8, "lora_alpha": 16},
         {"optimizer": None, "lr_scheduler": None, "neftune_noise_alpha": None},
+        {"neftune_noise_alpha": 5},
     ],
 )
 def test_a_sound_configuration_breaks_no_rule(config: dict[str, object]) -> None:

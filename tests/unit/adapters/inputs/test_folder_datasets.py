@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.inputs.datasets import MOST_LINE_BYTES, MOST_PROBLEMS
+from orchestrator.adapters.inputs.datasets import MOST_PROBLEMS
 from orchestrator.adapters.inputs.folders import FolderInputs
+from orchestrator.adapters.inputs.lines import MOST_LINE_BYTES
 from orchestrator.domain.errors import InvalidInputError
 
 ALPACA = {"instruction": "Which craft?", "input": "", "output": "Weaving."}
@@ -152,8 +153,6 @@ def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path) -> None:
         (json.dumps(ALPACA).encode(), "single row"),
         ((json.dumps(ALPACA) + "\n").encode("utf-16"), "UTF-16"),
         (b'[\n{"text": "a"}\n]\n', "JSON array"),
-        (json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}).encode(), "ORPO"),
-        (json.dumps({**ALPACA, "chosen": "b", "rejected": "c"}).encode(), "ORPO"),
     ],
 )
 def test_a_file_that_cannot_be_trained_on_is_refused_as_a_whole(tmp_path: Path, content: bytes, reason: str) -> None:

@@ -12,7 +12,7 @@ from orchestrator.adapters.memory.clock import START, ManualClock
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.errors import InvalidInputError
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import Overheads
+from orchestrator.domain.shares import Overheads
 
 
 def prices(gpus: int | None = None, micros: int = 2_500_000) -> LocalPrices:

@@ -1,0 +1,1 @@
+"""The model hub at huggingface.co, or whatever speaks its API."""

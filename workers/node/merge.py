@@ -21,6 +21,9 @@ from workers.node.journal import Journal
 
 MARKER = "latticeforge_merge.json"
 _MAKING = f".{MERGED_FOLDER}.making"
+_HUB_FILES = ("*.json", "*.model", "*.txt", "*.jinja")
+"""What belongs to a model beside its weights, their index among it."""
+_PICKLED = "pytorch_model*.bin"
 _REPLACED = f".{MERGED_FOLDER}.replaced"
 
 
@@ -92,7 +95,11 @@ def _local_folder(model: str) -> Path:
         return Path(model)
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]))
+    folder = Path(snapshot_download(model, allow_patterns=[*_HUB_FILES, "*.safetensors"]))
+    if not any(folder.glob("*.safetensors")):
+        # Older models have these alone; transformers reads them with `weights_only`, which runs nothing in them.
+        folder = Path(snapshot_download(model, allow_patterns=[*_HUB_FILES, _PICKLED]))
+    return folder
 
 
 def _refuse_writing_into(base_dir: Path, target: Path) -> None:

@@ -42,10 +42,11 @@ def _turn(place: str, message: object) -> Row:
     unknown = sorted(set(message) - {"role", "content"})
     if unknown:
         # Weights, tool calls and the like would change what is trained; dropping them in silence would be wrong.
-        raise ValueError(f"{place} has keys other than role and content: {', '.join(unknown)}")
-    if message.get("role") not in ROLES:
-        raise ValueError(f"{place} has role {message.get('role')!r}")
-    return {"role": message["role"], "content": text_of(message, "content")}
+        raise ValueError(f"{place} has keys other than role and content: {', '.join(unknown)[:100]}")
+    role = message.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        raise ValueError(f"{place} has role {str(role)[:40]!r}")
+    return {"role": role, "content": text_of(message, "content")}
 
 
 def _string(name: str, value: object) -> str:

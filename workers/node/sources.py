@@ -9,18 +9,16 @@ import codecs
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from workers.node.job import Format
 from workers.node.pairs import SHAPES
+from workers.node.parquet import ParquetError, parquet_rows, without_nulls
 from workers.node.rows import Row
 
 MAX_PROBLEMS = 20
 MOST_LINE_BYTES = 1 << 20
-MOST_PARQUET_BYTES = 16 << 30
-"""Unpacked, by what the file says of itself. Its rows are held in memory."""
 PARQUET_MAGIC = b"PAR1"
-BATCH_ROWS = 64
 
 Placed = Iterator[tuple[str, object]]
 """Rows with the place that a complaint would name; a ValueError in the place of one that is none."""
@@ -78,45 +76,18 @@ def _parsed(line: bytes) -> object:
 
 
 def _parquet_rows(path: Path) -> Placed:
-    import pyarrow
-    import pyarrow.parquet
-
     try:
-        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=MOST_LINE_BYTES) as file:
-            size = sum(file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups))
-            if size > MOST_PARQUET_BYTES:
-                raise DataError([f"{path.name}: expands to {size} bytes, {MOST_PARQUET_BYTES} are the most"])
-            number = 0
-            for batch in file.iter_batches(BATCH_ROWS):
-                for index in range(batch.num_rows):
-                    number += 1
-                    yield f"{path.name}:{number}", _parquet_row(batch.slice(index, 1))
-    except pyarrow.ArrowException as error:
-        raise DataError([f"{path.name}: no Parquet file that can be read: {error}"]) from error
-
-
-def _parquet_row(one: Any) -> object:
-    if one.nbytes > MOST_LINE_BYTES:
-        return ValueError(f"longer than {MOST_LINE_BYTES >> 20} MiB")
-    try:
-        [row] = one.to_pylist()
-    except UnicodeDecodeError:
-        return ValueError("not UTF-8")
-    return _without_nulls(row)
+        for number, row in enumerate(parquet_rows(path, MOST_LINE_BYTES), 1):
+            yield f"{path.name}:{number}", row
+    except ParquetError as error:
+        raise DataError([f"{path.name}: {error}"]) from error
 
 
 def _hub_rows(source: str) -> Iterator[object]:
     from datasets import load_dataset
 
     for row in load_dataset(source, split="train"):
-        yield _without_nulls(row)
-
-
-def _without_nulls(value: Any) -> Any:
-    """Columns hold a null where a row has no such key."""
-    if isinstance(value, dict):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+        yield without_nulls(row)
 
 
 def _checked(rows: Iterable[tuple[str, object]], row_format: Format) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,5 +46,7 @@ def opened_parquet(stream: IO[bytes], field: str) -> Iterator[IO[bytes]]:
         code = reader.wait()
     if code == 1 and complaint:
         raise InvalidInputError.of(field, complaint[:LONGEST_COMPLAINT])
+    if code == -signal.SIGXCPU:
+        raise InvalidInputError.of(field, "takes too long to read; give fewer rows, or smaller ones")
     if code != 0:
         raise InvalidInputError.of(field, f"cannot be read: the Parquet reader ended with {code} over it")

@@ -76,6 +76,8 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused(tmp_path: Path) -> N
         ("messages", '{"messages": []}', "not empty"),
         ("messages", '{"messages": [{"role": "user", "content": "x"}]}', "no answer to learn"),
         ("messages", '{"messages": [{"role": "bot", "content": "x"}]}', "has role 'bot'"),
+        ("messages", '{"messages": [{"role": ["user"], "content": "x"}]}', "has role"),
+        ("messages", '{"messages": [{"role": {"a": 1}, "content": "x"}]}', "has role"),
         ("messages", '{"messages": [{"role": "gpt", "content": "x", "weight": 0}]}', "other than .*: weight"),
     ],
 )

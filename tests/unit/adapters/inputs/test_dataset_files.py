@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from orchestrator.adapters.inputs import parquet as parquet_reader
 from orchestrator.adapters.inputs.datasets import RowFile, read_rows
 from orchestrator.domain.errors import InvalidInputError
 
@@ -191,6 +192,35 @@ def test_many_references_to_one_giant_value_are_rows_that_are_too_long(tmp_path:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert "longer than 1 MiB" in problems(path)["dataset:1"]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+def test_millions_of_equal_rows_in_a_few_kilobytes_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": pa.repeat("a", 3_000_000)}), tmp_path / "rows.parquet")
+    assert (tmp_path / "rows.parquet").stat().st_size < 1 << 16
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert problems(tmp_path / "rows.parquet") == {"dataset": "has 3000000 rows; 2000000 are the most"}
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 5
+
+
+def test_many_references_to_one_long_text_are_counted_as_what_they_expand_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = parquet_reader.READER.read_text()
+    assert "MOST_EXPANDED_BYTES = 1 << 30\n" in program
+    (tmp_path / "reader.py").write_text(
+        program.replace("MOST_EXPANDED_BYTES = 1 << 30\n", "MOST_EXPANDED_BYTES = 16 << 20\n")
+    )
+    monkeypatch.setattr(parquet_reader, "READER", tmp_path / "reader.py")
+    pq.write_table(pa.table({"text": pa.repeat("a" * 900_000, 100)}), tmp_path / "rows.parquet", compression="zstd")
+    assert (tmp_path / "rows.parquet").stat().st_size < 1 << 20
+    assert problems(tmp_path / "rows.parquet") == {"dataset": "expands to more than 16 MiB; 16 MiB are the most"}
+
+
+def test_a_reader_that_takes_too_long_is_ended_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGXCPU)\n")
+    monkeypatch.setattr(parquet_reader, "READER", slow)
+    assert "takes too long to read" in problems(parquet(tmp_path / "rows.parquet", [ALPACA]))["dataset"]
 
 
 def test_a_reader_that_is_left_early_is_gone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -95,6 +96,14 @@ def test_an_adapter_is_not_taken_for_a_model(tmp_path: Path) -> None:
 def test_broken_weights_are_refused(tmp_path: Path, content: bytes) -> None:
     (model(tmp_path / "tiny") / "model.safetensors").write_bytes(content)
     assert "model.safetensors" in problem(tmp_path, "tiny")
+
+
+def test_a_shape_of_endless_numbers_is_refused_at_once(tmp_path: Path) -> None:
+    header = b'{"a": {"shape": [' + b",".join([b"9" * 4000] * 300) + b"]}}"
+    (model(tmp_path / "tiny") / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    begun = process_time()
+    assert "claims a tensor of more than" in problem(tmp_path, "tiny")
+    assert process_time() - begun < 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000])

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from api.dependencies import App, DatasetIdPath
 from api.json_body import StrictRoute
+from api.reading import UPLOADS, reading
 from api.schemas.datasets import UploadedDatasetList, UploadedDatasetView
 from api.schemas.problem import documented
 from api.schemas.queries import UploadQuery
@@ -78,7 +79,7 @@ async def _received(request: Request, arriving: Upload) -> UploadedDataset:
                 await run_sync(arriving.write, bytes(held))
                 held.clear()
         await run_sync(arriving.write, bytes(held))
-        return await run_sync(arriving.keep)
+        return await reading(UPLOADS, arriving.keep)
     except ClientDisconnect:
         raise HTTPException(400, "the body ended before it was whole") from None
     finally:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from api.dependencies import App, IdempotencyKey, RunIdPath
 from api.json_body import StrictRoute
+from api.reading import reads_rows
 from api.schemas.draft import BudgetBody, RunDraftBody
 from api.schemas.problem import documented
 from api.schemas.queries import RunsQuery
@@ -20,6 +21,7 @@ router = APIRouter(tags=["runs"], route_class=StrictRoute)
 
 
 @router.post("/runs", status_code=201, summary="Start a run", responses=documented(402, 403, 409, 422))
+@reads_rows
 def submit(body: RunDraftBody, key: IdempotencyKey, app: App, response: Response) -> RunView:
     """Quotes first and refuses what cannot fit; what is accepted waits for its machine. `Location` is its address.
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from api.dependencies import App, RunIdPath
 from api.errors import INTERNAL, http_problem_type, problem_type_of
+from api.reading import reads_rows
 from api.web import present
 from api.web.curves import Curves
 from api.web.forms import RunForm, RunFormView, TopUpForm, accepted, new_token, problems_of
@@ -106,6 +107,7 @@ def guide() -> Response:
 
 
 @router.post("/ui/quotes")
+@reads_rows
 def quote(app: App, curves: KeptCurves, form: Annotated[RunForm, Form()], request: Request) -> Response:
     """The form again, with the plan and its price: alone for htmx, on the whole page otherwise."""
     status = 200
@@ -119,6 +121,7 @@ def quote(app: App, curves: KeptCurves, form: Annotated[RunForm, Form()], reques
 
 
 @router.post("/ui/runs")
+@reads_rows
 def submit(app: App, curves: KeptCurves, form: Annotated[RunForm, Form()]) -> Response:
     try:
         run = app.submit.execute(accepted(form, app.quote.execute), form.idempotency_key())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,8 +25,9 @@ class Inputs(Protocol):
     Promises: raises `InvalidInputError` naming `model`, `dataset`, `dataset:<line>` or `heldout` for what is missing,
     malformed or outside the permitted folders; never follows a path out of them; holds a bounded part of a file in
     memory. A dataset that is asked for by another name of a field, such as `preferences`, is refused by that `field`.
-    Where no name is given, `pairs` says which default is meant; without `keeps_out` all rows are trained on. `folder`
-    is the real path of a permitted folder.
+    Where no name is given, `pairs` says which default is meant; without `keeps_out` all rows are trained on.
+    `task_folder` is the real path of a folder that may define the harness's `tasks`; it is refused by
+    `harness.include_path`, and tasks that it surely lacks by `harness.tasks`.
     """
 
     def model(self, name: str | None) -> ModelFacts: ...
@@ -40,4 +42,4 @@ class Inputs(Protocol):
         keeps_out: bool = True,
     ) -> DatasetRef: ...
 
-    def folder(self, name: str, field: str) -> str: ...
+    def task_folder(self, name: str, tasks: Sequence[str]) -> str: ...

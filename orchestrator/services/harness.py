@@ -33,5 +33,6 @@ def parse_harness(wish: object, inputs: Inputs) -> Harness | None:
         problems.append(FieldProblem("harness.include_path", "must be the path of a folder"))
     if problems:
         raise InvalidInputError(problems)
-    place = inputs.folder(folder, "harness.include_path") if isinstance(folder, str) else None
-    return Harness(tuple(str(name) for name in names), place, limit if isinstance(limit, int) else None)
+    tasks_wanted = tuple(str(name) for name in names)
+    place = inputs.task_folder(folder, tasks_wanted) if isinstance(folder, str) else None
+    return Harness(tasks_wanted, place, limit if isinstance(limit, int) else None)

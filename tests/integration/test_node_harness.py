@@ -92,7 +92,9 @@ def test_both_subjects_are_measured_by_every_task_on_as_many_rows_as_asked(
     assert len(job.events("evaluation")) == 2
 
 
-def test_a_task_with_code_is_refused_before_anything_is_loaded(tmp_path: Path, model: Path, tasks: Path) -> None:
+def test_a_task_with_code_is_refused_and_the_held_out_results_are_kept(
+    tmp_path: Path, model: Path, tasks: Path
+) -> None:
     touched = tmp_path / "touched"
     (tasks / "utils.py").write_text(f"open({str(touched)!r}, 'w').close()\ndef docs(rows): return rows\n")
     with (tasks / "choices.yaml").open("a") as stream:
@@ -102,7 +104,8 @@ def test_a_task_with_code_is_refused_before_anything_is_loaded(tmp_path: Path, m
     assert verdict["cause"] == "failed"
     assert "tasks may not hold code such as !function" in verdict["message"]
     assert not touched.exists()
-    assert job.events("evaluation") == []
+    assert [line["subject"] for line in job.events("evaluation")] == ["base", "tuned"]
+    assert job.events("harness") == []
 
 
 def test_a_template_reaches_nothing_behind_its_text(tmp_path: Path, model: Path, tasks: Path) -> None:

@@ -50,10 +50,9 @@ class StopWatch:
 def evaluate(job: Job, journal: Journal, clock: Clock) -> None:
     """Evaluate batch by batch, each with every subject in turn: whenever it must stop, both have seen the same rows.
 
-    Raises HarnessError, before anything is loaded, for a harness task that cannot be run.
+    Raises HarnessError for a harness task that cannot be run; what the held-out rows showed is written by then.
     """
     assert job.evaluate is not None
-    local = _local_tasks(job.evaluate)
     from workers.node.subjects import load_subjects
 
     watch = StopWatch(Orders(job, clock))
@@ -70,7 +69,7 @@ def evaluate(job: Job, journal: Journal, clock: Clock) -> None:
             scores[name] += outcome
     _report(scores, of_rows, journal)
     done = min(score.rows for score in scores.values())
-    finished = done == len(rows) and _harnessed(job.evaluate, local, subjects, watch, journal, clock)
+    finished = done == len(rows) and _harnessed(job.evaluate, subjects, watch, journal, clock)
     end = "completed" if finished else watch.reason()
     journal.write("end", reason=end, step=done, max_steps=of_rows, intended_steps=of_rows)
 
@@ -90,7 +89,6 @@ def _report(scores: Mapping[str, Score], of_rows: int, journal: Journal) -> None
 
 def _harnessed(
     task: EvaluateTask,
-    local: Mapping[str, dict[str, Any]],
     subjects: Subjects,
     watch: StopWatch,
     journal: Journal,
@@ -99,6 +97,7 @@ def _harnessed(
     """Run the harness, if there is one to run; False when it had to stop."""
     if task.harness is None:
         return True
+    local = _local_tasks(task)
     from workers.node.harness import run_harness  # takes seconds to import, which most evaluations need not pay
 
     return run_harness(task.harness, local, subjects, journal, clock, should_stop=lambda: watch.reason() is not None)

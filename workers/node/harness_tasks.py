@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from workers.node.harness_files import HarnessError, TaskFiles, inside, listed
+
+__all__ = ["HarnessError", "local_tasks"]
 
 LOADERS = frozenset({"json", "csv", "parquet", "text"})
 """Dataset readers that read local files."""
@@ -32,65 +34,61 @@ GENERATION = frozenset(_GENERATION.split())
 KEYS = frozenset(_KEYS.split())
 
 
-class HarnessError(Exception):
-    """A task that is missing or that must not be run; the message names the file and what is wrong with it."""
+STRANGE = (ValueError, TypeError, OverflowError, RecursionError, OSError)
+"""What a file of another shape than expected may raise; its words may hold the file's content, and are not told."""
+
+
+class TwiceDefinedError(HarnessError):
+    """A task that two files define: which of them is meant is not ours to choose."""
 
 
 def local_tasks(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The configuration of each task in `names`, by name, from the YAML files below `folder`; paths in it are absolute.
 
-    Raises HarnessError for a name that no file defines, and for a task that asks for more than is listed here.
+    Raises HarnessError for a name that no file defines, or several do, and for a task that asks for more than is
+    listed here. What is wrong with a file of other tasks does no harm.
     """
     root = folder.resolve()
     if not root.is_dir():
         raise HarnessError(f"{folder} is not a folder")
     found: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
-    for path in sorted([*root.rglob("*.yaml"), *root.rglob("*.yml")]):
+    files = TaskFiles(root)
+    for path in files.paths():
         try:
-            config = _read(path, root)
+            config = files.config(path)
             if config.get("task") in names:
+                _refuse_second(path, config["task"], found)
                 found[config["task"]] = _checked(path, root, config)
+        except TwiceDefinedError:
+            raise
         except HarnessError as error:
             problems.append(str(error))
+        except STRANGE as error:
+            problems.append(f"{path}: cannot be read as a task ({type(error).__name__})")
     missing = [name for name in names if name not in found]
     if missing:
-        raise HarnessError("\n".join([*problems, f"no usable task {', '.join(missing)} in {folder}"]))
+        raise HarnessError("\n".join([*problems[:20], f"no usable task {', '.join(missing)} in {folder}"]))
     return found
 
 
-def _read(path: Path, root: Path, depth: int = 0) -> dict[str, Any]:
-    """One file, over the files that it includes; its own keys win."""
-    try:
-        # Not the harness's loader: this one knows no tag that runs anything.
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.constructor.ConstructorError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise HarnessError(f"{path}:{line}: {error.problem}; tasks may not hold code such as !function") from error
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise HarnessError(f"{path}: {error}") from error
-    if not isinstance(document, dict):
-        return {}
-    included: dict[str, Any] = {}
-    for name in _listed(document.pop("include", [])):
-        if depth == 8:
-            raise HarnessError(f"{path}: includes are nested too deep")
-        included = {**_read(_inside(path, root, name), root, depth + 1), **included}
-    return {**included, **document}
+def _refuse_second(path: Path, name: str, found: Mapping[str, object]) -> None:
+    if name in found:
+        raise TwiceDefinedError(f"{path}: {name} is defined in another file as well")
 
 
 def _checked(path: Path, root: Path, config: dict[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(config) - KEYS)
+    unknown = sorted(map(str, set(config) - KEYS))
     if unknown:
-        raise HarnessError(f"{path}: {', '.join(map(str, unknown))} cannot be used in a local task")
+        raise HarnessError(f"{path}: {', '.join(unknown)[:200]} cannot be used in a local task")
     if config.get("dataset_path") not in LOADERS:
         raise HarnessError(f"{path}: dataset_path must be one of {', '.join(sorted(LOADERS))}, with local data_files")
     for metric in config.get("metric_list") or []:
         if not isinstance(metric, dict) or metric.get("metric") not in METRICS or metric.get("hf_evaluate"):
-            raise HarnessError(f"{path}: {metric} is not a metric of the harness's own")
+            raise HarnessError(f"{path}: {str(metric)[:100]} is not a metric of the harness's own")
     strange = sorted(set(config.get("generation_kwargs") or {}) - GENERATION)
     if strange:
-        raise HarnessError(f"{path}: generation_kwargs may not hold {', '.join(strange)}")
+        raise HarnessError(f"{path}: generation_kwargs may not hold {', '.join(map(str, strange))[:200]}")
     return {**config, "dataset_kwargs": {"data_files": _data_files(path, root, config)}}
 
 
@@ -101,16 +99,11 @@ def _data_files(path: Path, root: Path, config: Mapping[str, Any]) -> dict[str, 
         raise HarnessError(f"{path}: dataset_kwargs must hold data_files, and nothing else")
     files = given["data_files"]
     splits = files if isinstance(files, dict) else {"train": files}
-    return {str(split): [str(_inside(path, root, name)) for name in _listed(names)] for split, names in splits.items()}
+    return {str(split): [_data_file(path, root, name) for name in listed(names)] for split, names in splits.items()}
 
 
-def _inside(path: Path, root: Path, name: object) -> Path:
-    """The file `name`, relative to that of the task; it must exist within the tasks' folder."""
-    file = (path.parent / str(name)).resolve()
-    if not file.is_relative_to(root) or not file.is_file():
-        raise HarnessError(f"{path}: {name} is not a file within {root}")
+def _data_file(path: Path, root: Path, name: object) -> str:
+    file = str(inside(path, root, name))
+    if any(mark in file for mark in ("*", "?", "[", "::")):
+        raise HarnessError(f"{path}: {file[:200]} would be read as a pattern; rename it without * ? [ and ::")
     return file
-
-
-def _listed(value: object) -> list[object]:
-    return list(value) if isinstance(value, list) else [value]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.adapters.inputs.datasets import RowFile, read_rows
+from orchestrator.adapters.inputs.datasets import RowFile
 from orchestrator.adapters.inputs.models import look_at_model
 from orchestrator.adapters.inputs.parameters import guess_from_name
 from orchestrator.adapters.inputs.permitted import PermittedFolders, is_hub_id
+from orchestrator.adapters.inputs.seen_rows import SeenRows
+from orchestrator.adapters.inputs.task_files import TASK_FOLDER, refuse_lacking_tasks
 from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.domain.errors import InvalidInputError, NotFoundError
 from orchestrator.domain.formats import FORMATS, PAIRS_IN_WORDS, comparable_formats
@@ -49,6 +51,7 @@ class FolderInputs:
         self._default_heldout = default_heldout
         self._default_preferences = default_preferences
         self._uploads = uploads
+        self._seen = SeenRows()
         named = (default_model, default_dataset, default_heldout, default_preferences)
         defaults = (Path(name) for name in named if name is not None)
         self._permitted = PermittedFolders((*roots, *(path for path in defaults if path.is_absolute())))
@@ -62,11 +65,12 @@ class FolderInputs:
             return ModelFacts(name, is_local=False, parameters=guess_from_name(name))
         raise InvalidInputError.of("model", "is not there; name a model's folder, or owner/name of a hub")
 
-    def folder(self, name: str, field: str) -> str:
-        folder = self._permitted.find(name, field)
+    def task_folder(self, name: str, tasks: Sequence[str]) -> str:
+        folder = self._permitted.find(name, TASK_FOLDER)
         if folder is None or not folder.is_dir():
-            raise InvalidInputError.of(field, "is not a folder here")
-        self._permitted.refuse_ways_out(folder, field)
+            raise InvalidInputError.of(TASK_FOLDER, "is not a folder here")
+        self._permitted.refuse_ways_out(folder, TASK_FOLDER)
+        refuse_lacking_tasks(folder, tasks)
         return str(folder)
 
     def dataset(
@@ -98,7 +102,7 @@ class FolderInputs:
         """The file that `name` stands for, every row of it looked at, now or when it was uploaded."""
         if not is_dataset_id(name):
             path = self._permitted.find(name, field)
-            return None if path is None else read_rows(path, field, allowed)
+            return None if path is None else self._seen.read(path, field, tuple(allowed))
         try:
             found = None if self._uploads is None else self._uploads.rows_of(DatasetId(name))
         except NotFoundError:

@@ -6,10 +6,13 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from orchestrator.domain.errors import InvalidInputError
 
+MOST_ENTRIES = 10_000
+"""Of a folder and all that is below it."""
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 _HUB_ID = re.compile(f"{_PART}/{_PART}")
 
@@ -49,10 +52,21 @@ class PermittedFolders:
         return None
 
     def refuse_ways_out(self, folder: Path, field: str) -> None:
-        """`InvalidInputError` when a link directly in `folder` leads out of the roots."""
-        for entry in sorted(folder.iterdir()):
-            if entry.is_symlink() and not self._permits(entry.resolve()):
-                raise InvalidInputError.of(field, f"holds a link out of the permitted folders: {entry.name[:100]}")
+        """`InvalidInputError` when a link anywhere below `folder` leads out of the roots, or there is no end to it."""
+        entries, waiting, seen = 0, [folder], {folder}
+        while waiting:
+            for entry in _entries(waiting.pop(), field):
+                entries += 1
+                if entries > MOST_ENTRIES:
+                    raise InvalidInputError.of(field, f"holds more than {MOST_ENTRIES} files")
+                # Only a link can lead elsewhere: resolving every path would cost a look at each of its parts.
+                path = Path(entry.path)
+                real = _resolved(path) if entry.is_symlink() else path
+                if real is None or not self._permits(real):
+                    raise InvalidInputError.of(field, f"holds a link out of the permitted folders: {entry.name[:100]}")
+                if entry.is_dir() and real not in seen:
+                    seen.add(real)
+                    waiting.append(real)
 
     def _candidates(self, name: str) -> Iterator[Path]:
         """What `name` may mean, without `..`; links are not followed yet."""
@@ -69,6 +83,22 @@ class PermittedFolders:
     def _outside(self, field: str) -> InvalidInputError:
         roots = ", ".join(str(root) for root in self._roots) or "none"
         return InvalidInputError.of(field, f"is outside the permitted folders ({roots})")
+
+
+def _entries(folder: Path, field: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(islice(found, MOST_ENTRIES + 1), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InvalidInputError.of(field, f"cannot be read: {error.strerror}") from error
+
+
+def _resolved(path: Path) -> Path | None:
+    """Where a link leads, None for one that leads round in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return None
 
 
 def is_regular_file(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,52 @@ def test_a_bad_file_beside_a_good_task_does_no_harm(tmp_path: Path) -> None:
     folder = task_in(tmp_path / "tasks")
     (folder / "other.yaml").write_text("task: other\nprocess_docs: !function utils.steal\n")
     assert list(local_tasks(folder, ["sums"])) == ["sums"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("metadata: {a: &a [1, 2], b: [*a, *a]}\n", r"sums\.yaml:\d+: anchors and aliases are not read"),
+        ("metadata: " + "[" * 5000 + "\n", r"sums\.yaml"),
+        ("metadata: " + "9" * 5000 + "\n", r"sums\.yaml"),
+        ("metadata: 2001-99-99\n", r"sums\.yaml"),
+        ("metric_list: 5\n", r"sums\.yaml"),
+        ("generation_kwargs: 5\n", r"sums\.yaml"),
+        ("? 5\n: x\n? y\n: x\n", r"sums\.yaml: 5, y cannot be used"),
+        ('include: "a\\0b"\n', r"sums\.yaml"),
+        (f"description: {'a' * (256 << 10)}\n", "is too large"),
+        ("".join(f"k{number}: 1\n" for number in range(300)), "more than 200 keys"),
+        (f"include: [{', '.join(['other'] * 60)}]\n", "more than 50 includes"),
+        ("dataset_kwargs: {data_files: {test: 'a[b].jsonl'}}\n", "would be read as a pattern"),
+    ],
+)
+def test_a_strange_file_is_refused_by_its_name(tmp_path: Path, text: str, words: str) -> None:
+    folder = task_in(tmp_path / "tasks", text=text)
+    (folder / "other").write_text("num_fewshot: 1\n")
+    (folder / "a[b].jsonl").write_text("{}\n")
+    with pytest.raises(HarnessError, match=words):
+        local_tasks(folder, ["sums"])
+
+
+def test_a_task_that_two_files_define_is_refused(tmp_path: Path) -> None:
+    folder = task_in(task_in(tmp_path / "tasks"), "again.yml")
+    with pytest.raises(HarnessError, match="sums is defined in another file as well"):
+        local_tasks(folder, ["sums"])
+
+
+def test_a_pipe_is_not_waited_for_and_a_file_out_of_the_folder_is_not_told_of(tmp_path: Path) -> None:
+    (tmp_path / "secret.yaml").write_text("password: [hunter2\n")
+    folder = task_in(tmp_path / "tasks")
+    (folder / "link.yaml").symlink_to(tmp_path / "secret.yaml")
+    os.mkfifo(folder / "pipe.yaml")
+    with pytest.raises(HarnessError) as refused:
+        local_tasks(folder, ["nosuch"])
+    assert "link.yaml is not a file within" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_broken_file_is_told_by_its_line_and_not_by_its_text(tmp_path: Path) -> None:
+    folder = task_in(tmp_path / "tasks", text="metadata: [hunter2\n")
+    with pytest.raises(HarnessError, match=r"sums\.yaml:\d+: ") as refused:
+        local_tasks(folder, ["sums"])
+    assert "hunter2" not in str(refused.value)

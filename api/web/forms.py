@@ -52,7 +52,7 @@ class RunForm(BaseModel):
         """The wish, and what cannot be read as one at all. What is not a number stays text, for the service to refuse
         by name."""
         problems: list[FieldProblem] = []
-        parameters = _read(problems, lambda: read_pairs(self.parameters.splitlines(), "parameters"))
+        parameters = _read(problems, lambda: read_pairs(self.parameters, "parameters"))
         overrides = _read(problems, lambda: read_settings(self.overrides, "overrides"))
         draft = RunDraft(
             strategy=self.strategy,

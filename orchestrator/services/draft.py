@@ -36,8 +36,8 @@ class RunDraft:
 
     `techniques`, or a `recipe` (an Axolotl configuration, as text or as a mapping), are for strategy `custom`, which
     may be left out beside a recipe. `preferences` are pairs for a strategy that trains on them after another dataset;
-    `merged` asks for the merged model; `harness` names tasks of lm-evaluation-harness. `training_overrides` are overrides for
-    single trainings by their number, from "1": they come after `overrides`, which concern all of them.
+    `merged` asks for the merged model; `harness` names tasks of lm-evaluation-harness. `training_overrides` are
+    overrides for single trainings by their number, from "1": they come after `overrides`, which concern all of them.
     """
 
     strategy: object

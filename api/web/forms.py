@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.typed_text import read_pairs, read_settings
 from orchestrator.domain.errors import (
@@ -29,6 +29,8 @@ OVERALL = ""
 
 class RunForm(BaseModel):
     """The fields of a new run as they were typed. `token` marks one showing of the form."""
+
+    model_config = ConfigDict(extra="forbid")
 
     strategy: str = "dora_neftune"
     budget: str = ""
@@ -84,6 +86,8 @@ class RunForm(BaseModel):
 
 class TopUpForm(BaseModel):
     """More money for a run; `token` as in `RunForm`."""
+
+    model_config = ConfigDict(extra="forbid")
 
     amount: str = ""
     token: str = ""

@@ -25,7 +25,8 @@ class Inputs(Protocol):
     malformed or outside the permitted folders; never follows a path out of them; holds a bounded part of a file in
     memory. A dataset that is asked for by another name of a field, such as `preferences`, is refused by that `field`.
     Where no name is given, `pairs` says which default is meant; without `keeps_out` all rows are trained on. `folder`
-    is the real path of a permitted folder.
+    is the real path of a permitted folder. `is_here` tells whether a file or folder of that name would be found, and
+    `is_hub_id` whether it could be a hub's `owner/name`; neither raises.
     """
 
     def model(self, name: str | None) -> ModelFacts: ...
@@ -41,3 +42,7 @@ class Inputs(Protocol):
     ) -> DatasetRef: ...
 
     def folder(self, name: str, field: str) -> str: ...
+
+    def is_here(self, name: str) -> bool: ...
+
+    def is_hub_id(self, name: str) -> bool: ...

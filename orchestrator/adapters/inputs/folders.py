@@ -69,6 +69,15 @@ class FolderInputs:
         self._permitted.refuse_ways_out(folder, field)
         return str(folder)
 
+    def is_here(self, name: str) -> bool:
+        try:
+            return self._permitted.find(name, "dataset") is not None
+        except InvalidInputError:
+            return False
+
+    def is_hub_id(self, name: str) -> bool:
+        return is_hub_id(name)
+
     def dataset(
         self,
         name: str | None,

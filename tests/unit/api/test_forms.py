@@ -250,3 +250,9 @@ def test_a_thousand_unknown_parameters_are_counted_and_only_the_first_are_compar
     assert page.status_code == 422
     assert text_of(page.text).count("did you mean rank?") == 5
     assert "and 980 more that are not known" in text_of(page.text)
+
+
+@pytest.mark.parametrize("path", ["/ui/quotes", "/ui/runs", "/ui/runs/run_000000000001/budget"])
+def test_a_field_that_the_form_does_not_have_is_refused_by_its_name(browser: Browser, path: str) -> None:
+    page = browser.post(path, data={"token": "once", "bugdet": "5"})
+    assert (page.status_code, "ugdet: is not known" in text_of(page.text)) == (422, True)

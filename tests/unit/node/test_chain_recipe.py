@@ -90,6 +90,10 @@ def test_another_rank_keeps_the_adapters_scale(tmp_path: Path) -> None:
         ({"datasets": [{"path": "gone.jsonl", "type": "alpaca"}]}, "datasets: there is no gone.jsonl"),
         ({"base_model": "./gone"}, "base_model: there is no ./gone"),
         ({"seed": "x"}, "seed: must be a whole number"),
+        ({"seed": True}, "seed: must be a whole number"),
+        ({"seed": -5}, "seed: must be a whole number"),
+        ({"lora_r": 0}, "lora_r: must be a whole number above 0"),
+        ({"lora_alpha": float("inf")}, "lora_alpha: must be a number above 0"),
     ],
 )
 def test_a_configuration_that_cannot_be_chained_is_refused_by_its_key(
@@ -100,7 +104,17 @@ def test_a_configuration_that_cannot_be_chained_is_refused_by_its_key(
     assert message in str(refused.value)
 
 
-@pytest.mark.parametrize(("text", "message"), [("- a", "must be a mapping"), ("a: [", "is not YAML")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a", "must be a mapping"),
+        ("a: [", "is not YAML"),
+        ("max_steps: 0x_", "holds a value that cannot be read"),
+        ("a: 2026-13-45", "holds a value that cannot be read"),
+        ("a: " + "[" * 5000, "is nested too deep"),
+        ("lora_r: 1\nlora_r: 2", "lora_r: is set twice"),
+    ],
+)
 def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)

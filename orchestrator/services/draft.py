@@ -153,11 +153,13 @@ class SpecifyRun:
                 resolved.append(stage)
                 continue
             base, fitting = fitted(stage.recipe, model, say=draft.recipe is not None)
-            chosen = {**meant_for(stage, stages, draft.overrides), **own[index].settings}
-            answer = self._trainer.resolve(base, chosen)
+            shared = meant_for(stage, stages, draft.overrides)
+            answer = self._trainer.resolve(base, {**shared, **own[index].settings})
             notes.update(dict.fromkeys((*fitting, *answer.notes)))
             done, wrong = (stage, answer.problems) if answer.problems else settled(stage, answer.recipe, resolved)
-            found.update(dict.fromkeys(own[index].as_written(problem) for problem in wrong))
+            # A problem of the whole mapping names no key: whose it is shows when the shared ones stand alone.
+            of_all = self._trainer.resolve(base, shared).problems if wrong else ()
+            found.update(dict.fromkeys(own[index].as_written(problem, of_all) for problem in wrong))
             resolved.append(done)
         problems.extend(found)
         return tuple(resolved), tuple(notes)

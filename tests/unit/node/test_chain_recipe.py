@@ -10,10 +10,11 @@ import yaml
 
 from workers.node.chain.arguments import DEFAULT_CONFIG, Wish, parse
 from workers.node.chain.machine import Machine
-from workers.node.chain.recipe import PLUGIN, Recipe, RecipeError, cycle_config, device_config, read_recipe
+from workers.node.chain.recipe import PLUGIN, Recipe, RecipeError, cycle_config, device_config, read_recipe, remarks
 
 GPU = Machine(1, ("adapter", "base_model", "datasets", "lora_r", "lora_alpha", "peft_use_dora", "relora", "rl", "seed",
-                  "chat_template", "learning_rate", "plugins", "max_steps", "num_epochs"))  # fmt: skip
+                  "chat_template", "learning_rate", "plugins", "max_steps", "num_epochs", "output_dir",
+                  "val_set_size"))  # fmt: skip
 PLAIN: dict[str, Any] = {
     "base_model": "some/model",
     "datasets": [{"path": "some/rows", "type": "alpaca"}],
@@ -146,3 +147,9 @@ def test_a_machine_without_gpus_trains_in_full_precision_without_kernels() -> No
     assert (on_cpu["bf16"], on_cpu["fp16"], on_cpu["lora_qkv_kernel"]) == (False, False, False)
     assert device_config(GPU, 1) == {}
     assert device_config(Machine(4, ()), 4) == {"ddp_find_unused_parameters": False}
+
+
+def test_what_the_chain_decides_itself_is_said(tmp_path: Path) -> None:
+    said = remarks(recipe(tmp_path, output_dir="./mine", val_set_size=0.1))
+    assert [line.split(":")[0] for line in said] == ["output_dir", "val_set_size"]
+    assert remarks(recipe(tmp_path)) == []

@@ -34,6 +34,11 @@ NOT_HERE = {
     "deepspeed": "a merge needs an adapter that is whole",
     "fsdp_config": "a merge needs an adapter that is whole",
 }
+DECIDED = {
+    "output_dir": "the chain keeps each cycle in a folder of its own",
+    "dataset_prepared_path": "the chain keeps each cycle in a folder of its own",
+    "val_set_size": "nothing is held out, for nothing is evaluated",
+}
 ON_CPU: Mapping[str, Any] = {
     **dict.fromkeys(("bf16", "fp16", "tf32", "gradient_checkpointing", "dataloader_pin_memory"), False),
     **dict.fromkeys(("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel"), False),
@@ -87,6 +92,11 @@ def read_recipe(wish: Wish, machine: Machine) -> Recipe:
     if wish.steps is not None:
         settings |= {"max_steps": wish.steps, "num_epochs": EPOCHS_ENOUGH}
     return Recipe(model, source, row_format, seed, settings)
+
+
+def remarks(recipe: Recipe) -> list[str]:
+    """One sentence for each setting that the chain decides itself, whatever the configuration says."""
+    return [f"{key}: set aside; {why}" for key, why in DECIDED.items() if recipe.settings.get(key) is not None]
 
 
 def _place(option: tuple[str, object], setting: tuple[str, object], problems: list[str]) -> str:

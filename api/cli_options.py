@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from api.typed_text import plain_value, read_settings
 from orchestrator.domain.errors import InvalidInputError
 from orchestrator.domain.json_value import JsonValue
+
+T = TypeVar("T")
 
 UrlOption = Annotated[
     str | None,
@@ -122,7 +124,9 @@ def _harness(tasks: list[str] | None, folder: str | None, limit: int | None) -> 
 
 
 def _file(path: Path | None) -> dict[str, JsonValue]:
-    return {} if path is None else _usable(lambda: read_settings(_text(path, "--overrides"), "overrides"))
+    return (
+        {} if path is None else _usable(lambda: read_settings(_text(path, "--overrides"), "overrides"), "--overrides")
+    )
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, JsonValue]:
@@ -131,7 +135,7 @@ def _pairs(given: list[str] | None, option: str) -> dict[str, JsonValue]:
         name, equals, value = text.partition("=")
         if not name.strip() or not equals:
             raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
-        pairs[name.strip()] = plain_value(value)
+        pairs[name.strip()] = _usable(partial(plain_value, value, name.strip()[:60]), option)
     return pairs
 
 
@@ -142,11 +146,11 @@ def _text(path: Path, option: str) -> str:
         raise typer.BadParameter(f"{path} cannot be read as text: {error}", param_hint=option) from error
 
 
-def _usable(read: Callable[[], dict[str, JsonValue]]) -> dict[str, JsonValue]:
+def _usable(read: Callable[[], T], option: str) -> T:
     try:
         return read()
     except InvalidInputError as error:
-        raise typer.BadParameter(str(error), param_hint="--overrides") from error
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def _here(value: str | None) -> str | None:

@@ -11,14 +11,20 @@ from orchestrator.domain.formats import KNOWN_FORMATS
 from orchestrator.domain.strategies import STRATEGIES
 from orchestrator.domain.techniques import TECHNIQUES
 from orchestrator.services.draft import DEFAULT_SEED, MAX_GPUS, MAX_HOURS, MAX_NAME, RunDraft
+from orchestrator.services.harness import MAX_LIMIT, MAX_TASKS, TASK_NAME
 
 _MONEY = {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]{1,6})?$"}
 _HARNESS = {
     "type": ["object", "null"],
     "properties": {
-        "tasks": {"type": "array", "items": {"type": "string"}},
+        "tasks": {
+            "type": "array",
+            "items": {"type": "string", "pattern": f"^{TASK_NAME}$"},
+            "minItems": 1,
+            "maxItems": MAX_TASKS,
+        },
         "include_path": {"type": ["string", "null"]},
-        "limit": {"type": ["integer", "null"]},
+        "limit": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_LIMIT},
     },
 }
 _TECHNIQUES = ", ".join(f"`{key}`" for key in TECHNIQUES)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.typed_text import read_pairs, read_settings
 from orchestrator.domain.errors import (
@@ -29,6 +29,8 @@ OVERALL = ""
 
 class RunForm(BaseModel):
     """The fields of a new run as they were typed. `token` marks one showing of the form."""
+
+    model_config = ConfigDict(extra="forbid")
 
     strategy: str = "dora_neftune"
     budget: str = ""
@@ -52,7 +54,7 @@ class RunForm(BaseModel):
         """The wish, and what cannot be read as one at all. What is not a number stays text, for the service to refuse
         by name."""
         problems: list[FieldProblem] = []
-        parameters = _read(problems, lambda: read_pairs(self.parameters.splitlines(), "parameters"))
+        parameters = _read(problems, lambda: read_pairs(self.parameters, "parameters"))
         overrides = _read(problems, lambda: read_settings(self.overrides, "overrides"))
         draft = RunDraft(
             strategy=self.strategy,
@@ -84,6 +86,8 @@ class RunForm(BaseModel):
 
 class TopUpForm(BaseModel):
     """More money for a run; `token` as in `RunForm`."""
+
+    model_config = ConfigDict(extra="forbid")
 
     amount: str = ""
     token: str = ""

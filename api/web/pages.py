@@ -13,7 +13,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from api.dependencies import App, RunIdPath
-from api.errors import INTERNAL, http_problem_type, problem_type_of
+from api.errors import INTERNAL, MOST_PROBLEMS, http_problem_type, problem_type_of
+from api.field_problems import field_problems
 from api.reading import reads_rows
 from api.web import present
 from api.web.curves import Curves
@@ -54,8 +55,9 @@ class PageRoute(APIRoute):
                 if kind is INTERNAL:
                     raise
                 return _refusal(kind.status, kind.title, str(error))
-            except RequestValidationError:
-                return _refusal(422, "The form cannot be read", "A field is missing or is not text.")
+            except RequestValidationError as error:
+                wrong = field_problems(error.errors(), known=())[:MOST_PROBLEMS]
+                return _refusal(422, "The form cannot be read", str(InvalidInputError(wrong)))
             except HTTPException as error:
                 return _refusal(error.status_code, http_problem_type(error.status_code).title, str(error.detail))
 

@@ -10,11 +10,20 @@ from dataclasses import dataclass
 class FieldProblem:
     """One thing wrong with one field of an input.
 
-    `field` is the path as the user wrote it, dotted: `budget`, `overrides.lora_r`, `dataset:17` (line 17).
+    `field` is the path as the user wrote it, dotted: `budget`, `overrides.lora_r`, `dataset:17` (line 17). Both can be
+    written in any encoding of Unicode: half of a surrogate pair, in a key that was sent, is kept as its escape.
     """
 
     field: str
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "field", _writable(self.field))
+        object.__setattr__(self, "message", _writable(self.message))
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class LatticeForgeError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -9,6 +10,7 @@ from orchestrator.domain.errors import InvalidInputError
 
 MICROS_PER_DOLLAR = 1_000_000
 SECONDS_PER_HOUR = 3600
+_PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 MAX_DOLLARS = 1_000_000
 """A cap above this is taken for a slip of the hand: nobody fine-tunes with a million dollars by one POST."""
 
@@ -79,8 +81,11 @@ def _decimal(value: object, field: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise InvalidInputError.of(field, "must be a number of dollars, for example 50 or 12.50")
     text = str(value).strip()
-    if len(text) > 40 or "_" in text:
+    if len(text) > 40:
         raise InvalidInputError.of(field, "is not a number of dollars")
+    # Python's reader takes 1e5, digits of every script and 1_000 too; what is typed as text has to be plain.
+    if isinstance(value, str) and not _PLAIN.fullmatch(text):
+        raise InvalidInputError.of(field, "is not a number of dollars in plain digits, for example 50 or 12.50")
     try:
         # str() of a float is its shortest exact spelling, so 0.05 in JSON means five cents exactly.
         amount = Decimal(text)

@@ -10,6 +10,10 @@ from orchestrator.domain.errors import FieldProblem
 from orchestrator.domain.json_value import JsonValue
 
 FIELD = "parameters"
+MOST_HINTS = 5
+"""Nearest names are looked for this often: looking takes time."""
+MOST_UNKNOWN = 20
+"""More are counted, not listed: nobody reads on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,15 @@ class Parameter:
 def check_parameters(known: Sequence[Parameter], given: Mapping[str, JsonValue]) -> tuple[FieldProblem, ...]:
     """What is wrong with `given`: a name that is not `known` (with the nearest one), a value out of its range."""
     by_name = {parameter.name: parameter for parameter in known}
-    problems: list[FieldProblem] = []
-    for name, value in given.items():
-        parameter = by_name.get(name)
-        if parameter is None:
-            problems.append(FieldProblem(f"{FIELD}.{name[:64]}", _unknown(name, tuple(by_name))))
-        elif not parameter.accepts(value):
+    unknown = [name for name in given if name not in by_name]
+    problems = [
+        FieldProblem(f"{FIELD}.{name[:64]}", _unknown(name, tuple(by_name), hinted=number < MOST_HINTS))
+        for number, name in enumerate(unknown[:MOST_UNKNOWN])
+    ]
+    if len(unknown) > MOST_UNKNOWN:
+        problems.append(FieldProblem(FIELD, f"and {len(unknown) - MOST_UNKNOWN} more that are not known"))
+    for name, parameter in by_name.items():
+        if name in given and not parameter.accepts(given[name]):
             problems.append(FieldProblem(f"{FIELD}.{name}", f"must be {parameter.range}"))
     return tuple(problems)
 
@@ -80,9 +87,11 @@ def settings_of(known: Sequence[Parameter], values: Mapping[str, JsonValue]) -> 
     return settings
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> str:
+def _unknown(name: str, known: tuple[str, ...], *, hinted: bool) -> str:
     if not known:
         return "is not known: this strategy has no parameters"
+    if not hinted:
+        return "is not a parameter of this strategy"
     near = difflib.get_close_matches(name[:64], known, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"is not a parameter of this strategy; {hint}known: {', '.join(known)}"

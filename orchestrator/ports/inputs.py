@@ -27,7 +27,8 @@ class Inputs(Protocol):
     memory. A dataset that is asked for by another name of a field, such as `preferences`, is refused by that `field`.
     Where no name is given, `pairs` says which default is meant; without `keeps_out` all rows are trained on.
     `task_folder` is the real path of a folder that may define the harness's `tasks`; it is refused by
-    `harness.include_path`, and tasks that it surely lacks by `harness.tasks`.
+    `harness.include_path`, and tasks that it surely lacks by `harness.tasks`. `is_here` tells whether a file or folder
+    of that name would be found, and `is_hub_id` whether it could be a hub's `owner/name`; neither raises.
     """
 
     def model(self, name: str | None) -> ModelFacts: ...
@@ -43,3 +44,7 @@ class Inputs(Protocol):
     ) -> DatasetRef: ...
 
     def task_folder(self, name: str, tasks: Sequence[str]) -> str: ...
+
+    def is_here(self, name: str) -> bool: ...
+
+    def is_hub_id(self, name: str) -> bool: ...

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
 from typing import TypeVar
 
 from orchestrator.domain.errors import FieldProblem, InvalidInputError
@@ -15,7 +14,8 @@ from orchestrator.domain.stages import StageKind, StageSpec
 from orchestrator.domain.strategies import CUSTOM, Wishes, check_techniques, expand, find_strategy
 from orchestrator.domain.techniques import techniques_in
 from orchestrator.ports.inputs import Inputs, ModelFacts
-from orchestrator.ports.trainer import AdoptedDataset, Adoption, Trainer
+from orchestrator.ports.trainer import Adoption, Trainer
+from orchestrator.services.adopted import named_in_recipe, otherwise_than_said, said_of_taken
 from orchestrator.services.harness import parse_harness
 from orchestrator.services.overrides import meant_for, own_overrides
 from orchestrator.services.rows import choose_rows
@@ -25,7 +25,6 @@ MAX_HOURS = 24 * 30
 MAX_GPUS = 4
 MAX_NAME = 120
 DEFAULT_SEED = 42
-FILE_SUFFIXES = frozenset({".json", ".jsonl", ".parquet"})
 
 T = TypeVar("T")
 
@@ -73,7 +72,9 @@ class SpecifyRun:
             raise InvalidInputError.of("strategy", "is required")
         strategy = find_strategy(CUSTOM if draft.strategy is None and draft.recipe is not None else draft.strategy)
         adopted = self._adopted(draft, problems)
-        draft = _completed(draft, adopted)
+        from_recipe = adopted.dataset if adopted and draft.dataset is None else None
+        taken_over = said_of_taken(draft, adopted) if adopted else ()
+        draft = self._completed(draft, adopted)
         cap = _gather(problems, lambda: parse_dollars(draft.budget, "budget"))
         max_seconds = _gather(problems, lambda: _hours(draft.max_hours))
         gpus = _gather(problems, lambda: _whole(draft.gpus, "gpus", 1, MAX_GPUS))
@@ -84,6 +85,8 @@ class SpecifyRun:
         understood = adopted is not None or draft.recipe is None
         stages = (_gather(problems, lambda: expand(strategy, _wishes(draft, adopted))) or ()) if understood else ()
         rows = _gather(problems, lambda: choose_rows(self._inputs, draft, strategy, stages)) if stages else None
+        if rows and from_recipe and (wrong := otherwise_than_said(from_recipe, rows.dataset.format)):
+            problems.append(wrong)
         stages, notes = self._resolved(stages, draft, model, problems)
         if problems or cap is None or model is None or rows is None:
             raise InvalidInputError(problems)
@@ -101,7 +104,7 @@ class SpecifyRun:
             parameters=dict(draft.parameters),
             preferences=rows.preferences,
             harness=harness,
-            notes=(*(adopted.notes if adopted else ()), *rows.notes, *notes),
+            notes=(*(adopted.notes if adopted else ()), *taken_over, *rows.notes, *notes),
         )
         return spec, cap
 
@@ -113,6 +116,18 @@ class SpecifyRun:
         if adopted is not None:
             problems.extend(adopted.problems)
         return None if adopted is None or adopted.problems else adopted
+
+    def _completed(self, draft: RunDraft, adopted: Adoption | None) -> RunDraft:
+        """What the draft leaves open, as the user's own recipe has it."""
+        if adopted is None:
+            return draft
+        rows = adopted.dataset
+        return replace(
+            draft,
+            model=draft.model or adopted.model,
+            dataset=draft.dataset if draft.dataset is not None or rows is None else named_in_recipe(rows, self._inputs),
+            seed=adopted.seed if draft.seed is None else draft.seed,
+        )
 
     def _parsed(self, recipe: object) -> Mapping[str, JsonValue]:
         if isinstance(recipe, str):
@@ -138,11 +153,13 @@ class SpecifyRun:
                 resolved.append(stage)
                 continue
             base, fitting = fitted(stage.recipe, model, say=draft.recipe is not None)
-            chosen = {**meant_for(stage, stages, draft.overrides), **own[index].settings}
-            answer = self._trainer.resolve(base, chosen)
+            shared = meant_for(stage, stages, draft.overrides)
+            answer = self._trainer.resolve(base, {**shared, **own[index].settings})
             notes.update(dict.fromkeys((*fitting, *answer.notes)))
             done, wrong = (stage, answer.problems) if answer.problems else settled(stage, answer.recipe, resolved)
-            found.update(dict.fromkeys(own[index].as_written(problem) for problem in wrong))
+            # A problem of the whole mapping names no key: whose it is shows when the shared ones stand alone.
+            of_all = self._trainer.resolve(base, shared).problems if wrong else ()
+            found.update(dict.fromkeys(own[index].as_written(problem, of_all) for problem in wrong))
             resolved.append(done)
         problems.extend(found)
         return tuple(resolved), tuple(notes)
@@ -155,26 +172,6 @@ def _wishes(draft: RunDraft, adopted: Adoption | None) -> Wishes:
     if adopted is not None:
         return Wishes(draft.parameters, techniques_in(adopted.settings), adopted.settings, draft.merged)
     return Wishes(draft.parameters, techniques, None, draft.merged)
-
-
-def _completed(draft: RunDraft, adopted: Adoption | None) -> RunDraft:
-    """What the draft leaves open, as the user's own recipe has it."""
-    if adopted is None:
-        return draft
-    return replace(
-        draft,
-        model=draft.model or adopted.model,
-        dataset=draft.dataset or _named(adopted.dataset),
-        seed=adopted.seed if draft.seed is None else draft.seed,
-    )
-
-
-def _named(rows: AdoptedDataset | None) -> str | None:
-    """A recipe's dataset as a draft would name it: a file by its path, a hub's by its id and format."""
-    if rows is None:
-        return None
-    is_file = PurePath(rows.source).suffix in FILE_SUFFIXES or rows.source.startswith(("/", "."))
-    return rows.source if is_file else f"{rows.source}:{rows.format}"
 
 
 def _gather(problems: list[FieldProblem], parse: Callable[[], T]) -> T | None:

@@ -11,7 +11,8 @@ from orchestrator.ports.inputs import Inputs
 
 MAX_TASKS = 20
 MAX_LIMIT = 100_000
-_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+TASK_NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+_TASK = re.compile(TASK_NAME)
 _KEYS = ("tasks", "include_path", "limit")
 
 

@@ -20,8 +20,11 @@ class OwnOverrides:
     number: int
     settings: Mapping[str, JsonValue]
 
-    def as_written(self, problem: FieldProblem) -> FieldProblem:
-        """The same problem, at `training_overrides.<number>` when its key was written there."""
+    def as_written(self, problem: FieldProblem, of_all: Sequence[FieldProblem] = ()) -> FieldProblem:
+        """The same problem, at `training_overrides.<number>` when its key was written there, or when it is one of the
+        whole mapping that is not among `of_all`, the problems of the overrides for all trainings."""
+        if problem.field == "overrides" and problem not in of_all:
+            return replace(problem, field=f"{OF_ONE}.{self.number}")
         path = problem.field.removeprefix("overrides.")
         if path == problem.field or path.split(".")[0] not in self.settings:
             return problem

@@ -53,7 +53,6 @@ def adopt_recipe(recipe: Mapping[str, object], *, device: Device = "cuda") -> Ad
     if not problems:
         problems.extend(contradictions(Setting(config, device), given, RECIPE, RECIPE))
         _complete(config, notes)
-    notes.extend(_said_of_taken(taken, reading))
     return Adoption(
         settings=cast("dict[str, JsonValue]", config),
         model=model if isinstance(model := taken.get("base_model"), str) else None,
@@ -113,9 +112,10 @@ def _problems(given: Translation) -> Iterator[FieldProblem]:
 
 
 def _problems_of_taken(taken: Mapping[str, object]) -> Iterator[FieldProblem]:
-    yield from check_keys_and_types({key: value for key, value in taken.items() if key != "datasets"}, RECIPE)
+    yield from check_keys_and_types({key: value for key, value in taken.items() if key == "base_model"}, RECIPE)
     seed = taken.get("seed", 0)
-    if isinstance(seed, int) and not 0 <= seed <= MAX_SEED:
+    # A schema takes 7.0 and 1e9 for whole numbers; a run would train with another seed.
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
         yield FieldProblem(f"{RECIPE}.seed", f"must be a whole number from 0 to {MAX_SEED}")
 
 
@@ -157,12 +157,3 @@ def _complete(config: dict[str, object], notes: list[str]) -> None:
     if "learning_rate" not in config:
         config["learning_rate"] = CAREFUL_RATE
         notes.append(f"learning_rate is not set, and Axolotl has no default: {CAREFUL_RATE} is taken")
-
-
-def _said_of_taken(taken: Mapping[str, object], reading: Reading) -> Iterator[str]:
-    if "base_model" in taken:
-        yield f"base_model: {taken['base_model']} is the run's model"
-    if reading.dataset is not None:
-        yield f"datasets: {reading.dataset.source}, read as {reading.dataset.format}, is the run's dataset"
-    if "seed" in taken:
-        yield f"seed: {taken['seed']} is the run's seed"

@@ -8,6 +8,8 @@ through. A key that is not listed is refused, so what a later Axolotl adds stays
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,6 +20,8 @@ from orchestrator.domain.errors import FieldProblem
 Fragment = Mapping[str, object]
 """A JSON schema for one value, on top of Axolotl's own type for it."""
 
+MAX_PATTERN = 500
+"""Characters; longer ones are refused by their own limits."""
 SWITCH: Fragment = {"type": "boolean"}
 MODULE_NAMES: Fragment = {"type": "array", "items": {"type": "string", "maxLength": 200}, "minItems": 1, "maxItems": 64}
 FRACTION: Fragment = {"type": "number", "minimum": 0, "maximum": 1}
@@ -183,8 +187,31 @@ def not_permitted(settings: Mapping[str, object], prefix: str, permissions: Perm
         if fragment is not None:
             if value is not None:
                 yield from check_against(fragment, value, f"{prefix}.{key}")
+                yield from _unreadable_patterns(key, value, f"{prefix}.{key}")
         elif key in known_keys():
             yield FieldProblem(f"{prefix}.{key}", permissions.refusal(key))
+
+
+def _unreadable_patterns(key: str, value: object, path: str) -> Iterator[FieldProblem]:
+    """PEFT compiles these when the training begins, and that is too late to be told."""
+    patterns: list[str] = []
+    if key == "lora_target_modules" and isinstance(value, str):
+        patterns = [value]
+    elif key in ("lora_rank_pattern", "lora_alpha_pattern") and isinstance(value, Mapping):
+        patterns = [str(pattern) for pattern in value]
+    for pattern in patterns:
+        if len(pattern) <= MAX_PATTERN and (why := _wrong_pattern(pattern)) is not None:
+            yield FieldProblem(path, f"holds {pattern[:40]!r}, which is no regular expression: {why}")
+
+
+def _wrong_pattern(pattern: str) -> str | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return str(error)
+    return None
 
 
 def reason_closed(key: str) -> str:

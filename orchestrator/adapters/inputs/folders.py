@@ -73,6 +73,15 @@ class FolderInputs:
         refuse_lacking_tasks(folder, tasks)
         return str(folder)
 
+    def is_here(self, name: str) -> bool:
+        try:
+            return self._permitted.find(name, "dataset") is not None
+        except InvalidInputError:
+            return False
+
+    def is_hub_id(self, name: str) -> bool:
+        return is_hub_id(name)
+
     def dataset(
         self,
         name: str | None,

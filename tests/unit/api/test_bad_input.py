@@ -53,6 +53,11 @@ def _nothing_is_started(client: Client) -> Iterator[None]:
         ({"overrides": {"micro_batch_size": "many"}}, "overrides.micro_batch_size"),
         ({"overrides": {"micro_batch_size": -1}}, "overrides.micro_batch_size"),
         ({"buget": 5}, "buget"),
+        ({"training_overrides": {"1": {"k" * 200: 1}}}, "training_overrides.1"),
+        ({"overrides": {"k" * 200: 1}}, "overrides"),
+        ({"parameters": {f"k{number}": 1 for number in range(999)}}, "parameters"),
+        ({"strategy": None, "recipe": "learning_rate: 1" + ":00" * 300 + ".0"}, "recipe.learning_rate"),
+        ({"strategy": None, "recipe": '"\\uD800": 1\n"\\uD800": 2'}, "recipe:2"),
     ],
     ids=str,
 )

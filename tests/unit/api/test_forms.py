@@ -166,7 +166,7 @@ def test_a_form_is_read_without_a_service() -> None:
      ("NaN", "NaN"), ("Infinity", "Infinity"), ("[" * 100_000, "[" * 100_000)],
 )  # fmt: skip
 def test_a_value_is_json_or_text(text: str, value: object) -> None:
-    assert plain_value(text) == value
+    assert plain_value(text, "x") == value
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,8 @@ def test_settings_are_pairs_or_yaml(text: str, settings: dict[str, object]) -> N
 @pytest.mark.parametrize(
     "text",
     ["- 1", "just words", "a: &x [1]\nb: *x", "a: !!python/object:os.system ls", "a: [", "1: 2", "[" * 500,
-     "a=1\nnonsense", "a: " + "9" * 5000, "x" * (MAX_CHARACTERS + 1), "a: \x00", "=1"],
+     "a=1\nnonsense", "a: " + "9" * 5000, "x" * (MAX_CHARACTERS + 1), "a: \x00", "=1", "a: 1\nb: 2\na: 3",
+     "a: {b: {1: 2}}", "a: {<<: {b: 1}}"],
 )  # fmt: skip
 def test_what_is_no_mapping_of_plain_values_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
@@ -201,6 +202,57 @@ def test_what_is_no_mapping_of_plain_values_is_refused(text: str) -> None:
 
 def test_every_bad_line_is_named() -> None:
     with pytest.raises(InvalidInputError) as refused:
-        read_pairs(["a=1", "b", "=2", "a=3"], "parameters")
+        read_pairs("a=1\nb\n=2\na=3", "parameters")
     said = [problem.message for problem in refused.value.problems]
     assert [re.match(r"line (\d)", message)[1] for message in said] == ["2", "3", "4"]  # type: ignore[index]
+
+
+def test_a_key_that_is_set_twice_in_yaml_is_named_with_its_line() -> None:
+    for text, line in (("a: 1\nb: 2\na: 3", 3), ("x:\n  - a: 1\n    a: 3", 3)):
+        with pytest.raises(InvalidInputError, match=f"overrides: line {line} sets a a second time; keep one"):
+            read_settings(text, "overrides")
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "message"),
+    [
+        ("overrides", "lora_r: 0x" + "f" * 60_000, "a whole number beyond"),
+        ("overrides", "lora_r=" + "9" * 60_000, "a whole number beyond"),
+        ("overrides", "learning_rate: .inf", "too large a number"),
+        ("overrides", "learning_rate: 1" + ":00" * 300 + ".0", "must be a number"),
+        ("overrides", 'a: "\\uD800"', "half of a surrogate pair"),
+        ("overrides", '"\\uD800": 1\n"\\uD800": 2', "a second time"),
+        ("overrides", "a: {1: 2, b: 3}", "a key that is not text"),
+        ("parameters", "rank=" + '{"a":' * 900 + "1" + "}" * 900, "nested deeper than 32 levels"),
+        ("parameters", "rank=" + '{"a":' * 5000 + "1" + "}" * 5000, "must be a whole number"),
+        ("parameters", "rank=" + "9" * 60_000, "a whole number beyond"),
+        ("parameters", 'rank="\\uD800"', "half of a surrogate pair"),
+        ("parameters", "x" * (MAX_CHARACTERS + 1), "must not be longer"),
+        ("parameters", "\n".join(f"k{number}=1" for number in range(1001)), "1000 values are the most"),
+        ("recipe", "learning_rate: 1" + ":00" * 300 + ".0", "must be a number"),
+        ("recipe", '"\\uD800": 1\n"\\uD800": 2', "is set twice"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_is_too_large_or_means_nothing_is_refused_beside_its_field_by_both_buttons(
+    browser: Browser, field: str, typed: str, message: str
+) -> None:
+    strategy = "custom" if field == "recipe" else "lora"
+    for path in ("/ui/quotes", "/ui/runs"):
+        page = browser.post(path, data={**FORM, "strategy": strategy, field: typed})
+        assert page.status_code == 422
+        assert Document(page.text).one(id=f"{field}-problem-1")
+        assert message in text_of(page.text)
+
+
+def test_a_thousand_unknown_parameters_are_counted_and_only_the_first_are_compared(browser: Browser) -> None:
+    page = browser.post("/ui/quotes", data={**FORM, "parameters": "\n".join(f"rnak{n}=1" for n in range(1000))})
+    assert page.status_code == 422
+    assert text_of(page.text).count("did you mean rank?") == 5
+    assert "and 980 more that are not known" in text_of(page.text)
+
+
+@pytest.mark.parametrize("path", ["/ui/quotes", "/ui/runs", "/ui/runs/run_000000000001/budget"])
+def test_a_field_that_the_form_does_not_have_is_refused_by_its_name(browser: Browser, path: str) -> None:
+    page = browser.post(path, data={"token": "once", "bugdet": "5"})
+    assert (page.status_code, "ugdet: is not known" in text_of(page.text)) == (422, True)

@@ -15,7 +15,13 @@ amounts = st.integers(0, 10**12).map(Money)
 
 @pytest.mark.parametrize(
     ("given_value", "micros"),
-    [(50, 50_000_000), (0.05, 50_000), ("12.50", 12_500_000), (1e-6, 1), (0.1 + 0.2, None), ("1e2", 100_000_000)],
+    [
+        (50, 50_000_000),
+        (0.05, 50_000),
+        ("12.50", 12_500_000),
+        (1e-6, 1),
+        (0.1 + 0.2, None),
+    ],
 )
 def test_dollars_become_exact_micro_dollars_or_are_refused(given_value: object, micros: int | None) -> None:
     if micros is None:
@@ -35,6 +41,10 @@ def test_dollars_become_exact_micro_dollars_or_are_refused(given_value: object, 
         float("inf"),
         "-inf",
         1e12,
+        "1e2",
+        "\u0665",
+        "5.",
+        "+5",
         "fifty",
         "",
         " ",

@@ -10,10 +10,11 @@ import yaml
 
 from workers.node.chain.arguments import DEFAULT_CONFIG, Wish, parse
 from workers.node.chain.machine import Machine
-from workers.node.chain.recipe import PLUGIN, Recipe, RecipeError, cycle_config, device_config, read_recipe
+from workers.node.chain.recipe import PLUGIN, Recipe, RecipeError, cycle_config, device_config, read_recipe, remarks
 
 GPU = Machine(1, ("adapter", "base_model", "datasets", "lora_r", "lora_alpha", "peft_use_dora", "relora", "rl", "seed",
-                  "chat_template", "learning_rate", "plugins", "max_steps", "num_epochs"))  # fmt: skip
+                  "chat_template", "learning_rate", "plugins", "max_steps", "num_epochs", "output_dir",
+                  "val_set_size"))  # fmt: skip
 PLAIN: dict[str, Any] = {
     "base_model": "some/model",
     "datasets": [{"path": "some/rows", "type": "alpaca"}],
@@ -90,6 +91,10 @@ def test_another_rank_keeps_the_adapters_scale(tmp_path: Path) -> None:
         ({"datasets": [{"path": "gone.jsonl", "type": "alpaca"}]}, "datasets: there is no gone.jsonl"),
         ({"base_model": "./gone"}, "base_model: there is no ./gone"),
         ({"seed": "x"}, "seed: must be a whole number"),
+        ({"seed": True}, "seed: must be a whole number"),
+        ({"seed": -5}, "seed: must be a whole number"),
+        ({"lora_r": 0}, "lora_r: must be a whole number above 0"),
+        ({"lora_alpha": float("inf")}, "lora_alpha: must be a number above 0"),
     ],
 )
 def test_a_configuration_that_cannot_be_chained_is_refused_by_its_key(
@@ -100,7 +105,17 @@ def test_a_configuration_that_cannot_be_chained_is_refused_by_its_key(
     assert message in str(refused.value)
 
 
-@pytest.mark.parametrize(("text", "message"), [("- a", "must be a mapping"), ("a: [", "is not YAML")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a", "must be a mapping"),
+        ("a: [", "is not YAML"),
+        ("max_steps: 0x_", "holds a value that cannot be read"),
+        ("a: 2026-13-45", "holds a value that cannot be read"),
+        ("a: " + "[" * 5000, "is nested too deep"),
+        ("lora_r: 1\nlora_r: 2", "lora_r: is set twice"),
+    ],
+)
 def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
@@ -132,3 +147,9 @@ def test_a_machine_without_gpus_trains_in_full_precision_without_kernels() -> No
     assert (on_cpu["bf16"], on_cpu["fp16"], on_cpu["lora_qkv_kernel"]) == (False, False, False)
     assert device_config(GPU, 1) == {}
     assert device_config(Machine(4, ()), 4) == {"ddp_find_unused_parameters": False}
+
+
+def test_what_the_chain_decides_itself_is_said(tmp_path: Path) -> None:
+    said = remarks(recipe(tmp_path, output_dir="./mine", val_set_size=0.1))
+    assert [line.split(":")[0] for line in said] == ["output_dir", "val_set_size"]
+    assert remarks(recipe(tmp_path)) == []

@@ -12,7 +12,7 @@ from workers.node.chain.arguments import parse
 from workers.node.chain.cycles import Chain, ChainError, Course, take_possession
 from workers.node.chain.jobs import Node
 from workers.node.chain.machine import MachineError, look
-from workers.node.chain.recipe import RecipeError, read_recipe
+from workers.node.chain.recipe import RecipeError, read_recipe, remarks
 from workers.node.clock import SYSTEM_CLOCK
 
 PROGRAM_VARIABLE = "LATTICEFORGE_CHAIN_PROGRAM"
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, stop)
     try:
         with take_possession(course):
-            _say(_plan(course))
+            _say("\n".join((_plan(course), *remarks(course.recipe))))
             merged = Chain(course, node, SYSTEM_CLOCK, _say).run()
     except ChainError as error:
         print(error, file=sys.stderr)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workers.node.chain.arguments import Wish
+from workers.node.chain.arguments import MAX_SEED, Wish
 from workers.node.chain.machine import Machine, unknown_keys
 
 PLUGIN = "workers.node.plugin.LatticeForgePlugin"
@@ -32,6 +33,11 @@ NOT_HERE = {
     "plugins": "the chain's jobs load their own and no other",
     "deepspeed": "a merge needs an adapter that is whole",
     "fsdp_config": "a merge needs an adapter that is whole",
+}
+DECIDED = {
+    "output_dir": "the chain keeps each cycle in a folder of its own",
+    "dataset_prepared_path": "the chain keeps each cycle in a folder of its own",
+    "val_set_size": "nothing is held out, for nothing is evaluated",
 }
 ON_CPU: Mapping[str, Any] = {
     **dict.fromkeys(("bf16", "fp16", "tf32", "gradient_checkpointing", "dataloader_pin_memory"), False),
@@ -77,14 +83,20 @@ def read_recipe(wish: Wish, machine: Machine) -> Recipe:
     if not row_format:
         problems.append(f"datasets: type must be one of {', '.join(FORMAT_OF_TYPE)}, or give --format")
     seed = config.get("seed", DEFAULT_SEED) if wish.seed is None else wish.seed
-    if not isinstance(seed, int):
-        problems.append("seed: must be a whole number")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        problems.append(f"seed: must be a whole number from 0 to {MAX_SEED}")
+    problems += _wrong_scale(config)
     if problems:
         raise RecipeError([f"{wish.config}: {problem}" for problem in problems])
     settings = _with_rank(config, wish.rank)
     if wish.steps is not None:
         settings |= {"max_steps": wish.steps, "num_epochs": EPOCHS_ENOUGH}
     return Recipe(model, source, row_format, seed, settings)
+
+
+def remarks(recipe: Recipe) -> list[str]:
+    """One sentence for each setting that the chain decides itself, whatever the configuration says."""
+    return [f"{key}: set aside; {why}" for key, why in DECIDED.items() if recipe.settings.get(key) is not None]
 
 
 def _place(option: tuple[str, object], setting: tuple[str, object], problems: list[str]) -> str:
@@ -132,14 +144,40 @@ def _read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        doubled = _doubled_keys(yaml.compose(text, Loader=yaml.SafeLoader))
+        config = yaml.safe_load(text)
     except OSError as error:
         raise RecipeError([f"{path}: {error.strerror}"]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError([f"{path}: is not YAML: {error}"]) from error
+    except RecursionError as error:
+        raise RecipeError([f"{path}: is nested too deep"]) from error
+    except (ValueError, OverflowError) as error:  # 0x_, or the 45th of a month
+        raise RecipeError([f"{path}: holds a value that cannot be read: {error}"]) from error
+    if doubled:
+        raise RecipeError([f"{path}: {key}: is set twice; keep one" for key in doubled])
     if not isinstance(config, dict):
         raise RecipeError([f"{path}: must be a mapping of settings"])
     return {str(key): value for key, value in config.items()}
+
+
+def _doubled_keys(root: Any) -> list[str]:
+    """The last of two would win without a word."""
+    keys = [str(key.value) for key, _ in root.value] if root is not None and root.id == "mapping" else []
+    return sorted({key for key in keys if keys.count(key) > 1})
+
+
+def _wrong_scale(config: Mapping[str, Any]) -> list[str]:
+    """What another rank could not be scaled from."""
+    rank, alpha = config.get("lora_r"), config.get("lora_alpha")
+    problems = []
+    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
+        problems.append("lora_r: must be a whole number above 0")
+    numeric = isinstance(alpha, int | float) and not isinstance(alpha, bool)
+    if alpha is not None and not (numeric and math.isfinite(alpha) and alpha > 0):
+        problems.append("lora_alpha: must be a number above 0")
+    return problems
 
 
 def _dataset_of(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -102,3 +102,14 @@ def test_every_key_of_axolotl_is_open_or_refused() -> None:
 )
 def test_ordinary_settings_are_open(overrides: dict[str, object]) -> None:
     assert list(not_permitted(overrides, "overrides", OVERRIDING)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("lora_target_modules", "("), ("lora_rank_pattern", {"(": 1}), ("lora_alpha_pattern", {"a{99999999999}": 1})],
+)
+def test_a_pattern_that_would_not_compile_on_the_node_is_refused_at_its_key(key: str, value: object) -> None:
+    (problem,) = not_permitted({key: value}, "overrides", OVERRIDING)
+    assert problem.field == f"overrides.{key}"
+    assert "no regular expression" in problem.message
+    assert not list(not_permitted({"lora_target_modules": ".*(q|v)_proj"}, "overrides", OVERRIDING))

@@ -82,3 +82,13 @@ def test_a_file_that_would_unfold_without_end_is_refused_at_a_glance(text: str) 
     assert any(words in message for words in ("unfolds to more", "nested deeper", "holds more than"))
     # Generous: refusing takes a tenth of a second on a quiet machine.
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("digits", ["1:30", "1:30.5", "1" + ":00" * 300 + ".0", "1" + ":00" * 300])
+def test_minutes_and_seconds_are_text_and_no_number_in_base_sixty(digits: str) -> None:
+    assert parse_recipe(f"learning_rate: {digits}") == {"learning_rate": digits}
+
+
+def test_a_doubled_key_that_no_encoding_can_write_is_named_by_its_escape() -> None:
+    field, message = problem('"\\uD800": 1\n"\\uD800": 2')
+    assert (field, message) == ("recipe:2", "\\ud800 is set twice, first in line 1; keep one")

@@ -161,8 +161,16 @@ class SpecifyRun:
             of_all = self._trainer.resolve(base, shared).problems if wrong else ()
             found.update(dict.fromkeys(own[index].as_written(problem, of_all) for problem in wrong))
             resolved.append(done)
-        problems.extend(found)
+        problems.extend(_where_written(problem, draft) for problem in found)
         return tuple(resolved), tuple(notes)
+
+
+def _where_written(problem: FieldProblem, draft: RunDraft) -> FieldProblem:
+    """What no override says was said by the person's own recipe, if there is one."""
+    key = problem.field.removeprefix("overrides.")
+    if draft.recipe is None or key == problem.field or key.split(".")[0] in draft.overrides:
+        return problem
+    return replace(problem, field=f"recipe.{key}")
 
 
 def _wishes(draft: RunDraft, adopted: Adoption | None) -> Wishes:

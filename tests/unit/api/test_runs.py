@@ -183,6 +183,13 @@ def test_a_single_training_has_overrides_of_its_own_after_those_of_all(client: C
         ({"strategy": "custom", "techniques": "dora"}, "techniques"),
         ({"strategy": "lora", "techniques": ["dora"]}, "techniques"),
         ({"strategy": "lora", "preferences": "pairs.jsonl"}, "preferences"),
+        (
+            {
+                "strategy": "custom",
+                "recipe": {"adapter": "lora", "lora_r": 4, "lora_alpha": 8, "micro_batch_size": 2.0},
+            },
+            "recipe.micro_batch_size",
+        ),
         ({"strategy": "lora", "training_overrides": {"2": {}}}, "training_overrides.2"),
         ({"strategy": "lora", "training_overrides": {"1": 7}}, "training_overrides.1"),
         ({"strategy": "lora", "training_overrides": {"first": {}}}, "training_overrides.first"),

@@ -87,7 +87,7 @@ def make_case(model: Path, row_format: str, rows: list[dict[str, Any]]) -> str:
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = render_train_config(
         TrainConfigRequest(
-            base_model=str(model), technique_config={**LORA, "rl": "orpo", "orpo_alpha": 0.1},
+            base_model=str(model), technique_config={**LORA, "lora_dropout": 0.0, "rl": "orpo", "orpo_alpha": 0.1},
             dataset_format=cast("DatasetFormat", row_format), data_dir=str(folder / "data"),
             output_dir=str(folder / "output"), device="cpu", gpus=1, micro_batch_size=1,
             gradient_accumulation_steps=1, sequence_len=SEQUENCE_LEN, num_epochs=1, max_steps=10, learning_rate=1e-5,

@@ -239,7 +239,7 @@ def test_the_job_folder_is_written_as_the_contract_says(machine: Machine) -> Non
     job = machine.document(folder / "job.json")
     assert job == {
         **order.document,
-        "version": 1,
+        "version": 2,
         "run_id": lease.run_id,
         "lease_id": lease.id,
         "stage_id": "01-train",

@@ -35,7 +35,7 @@ RESULTS = CHECKOUT / "bench" / "strategies.json"
 MARKS = ("<!-- strategies: begin -->", "<!-- strategies: end -->")
 DOLLARS_PER_HOUR = 4.0
 BASELINE = "lora"
-MEASURING_STEPS = 24
+MEASURING_STEPS = 16
 PATIENCE_SECONDS = 900.0
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
 """Two-sided 95 % quantiles of Student's t by the number of seeds."""

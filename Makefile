@@ -31,12 +31,12 @@ WHOLE_TESTS := $(wildcard tests/e2e)
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
 
-# Two at a time: most of a slow test's time is the start of a trainer, which uses one core. Files stay together, since
-# their tests share trainings.
+# Two at a time: most of a slow test's time is the start of a trainer, which uses one core. Where tests share trainings,
+# they stay together.
 test: $(SERVICE) $(TRAINER)
 	$(if $(QUICK_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(QUICK_TESTS))
 	$(if $(SLOW_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist loadgroup $(SLOW_TESTS))
-	$(if $(WHOLE_TESTS),OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile $(WHOLE_TESTS))
+	$(if $(WHOLE_TESTS),OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist worksteal $(WHOLE_TESTS))
 
 check: $(SERVICE)
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ os.environ.pop("COLUMNS", None)
 from tests.postgres import postgres_server as postgres_server
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side, the tests of a file stay together, and so do all that share the trainings of the techniques."""
     for item in items:

@@ -35,7 +35,7 @@ run: $(SERVICE) $(TRAINER)
 # they stay together.
 test: $(SERVICE) $(TRAINER)
 	$(if $(QUICK_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist worksteal $(QUICK_TESTS))
-	$(if $(SLOW_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist loadgroup $(SLOW_TESTS))
+	$(if $(SLOW_TESTS),$(BIN)/pytest -q -n $(JOBS) --dist loadfile $(SLOW_TESTS))
 	$(if $(WHOLE_TESTS),OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist worksteal $(WHOLE_TESTS))
 
 check: $(SERVICE)

@@ -1,9 +1,10 @@
 """`make bench-strategies`: every strategy on the demonstration's tiny model, for the same simulated dollars.
 
-A run of hours pays a few seconds for starting its trainer; a run of seconds would pay more for that than for training.
-So a *simulated dollar* here buys time inside training steps and merges, at the service's price for this machine, and no
-start-up: the same `--seconds` of it for every strategy, sized from its own measured speed. Every number comes from runs
-through `POST /runs` of a service that this script starts; nothing is computed beside it. Writes BENCHMARK.md.
+A run of hours pays a few seconds for starting its trainer and for its checkpoints; a run of seconds would pay more for
+that than for training. So a *simulated dollar* here buys time inside training steps and merges, at the service's price
+for this machine, and neither start-up nor checkpoints: the same `--seconds` of it for every strategy, sized from its
+own measured speed. Runs go side by side, one core each. Every number comes from runs through `POST /runs` of services
+that this script starts; nothing is computed beside them. Writes BENCHMARK.md.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ import json
 import math
 import os
 import platform
+import queue
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -28,6 +33,8 @@ from typing import Any
 
 import httpx
 
+from orchestrator.domain.strategies import STRATEGIES
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 WISHES = CHECKOUT / "recipes" / "demonstration.json"
 BENCHMARK = CHECKOUT / "BENCHMARK.md"
@@ -35,7 +42,7 @@ RESULTS = CHECKOUT / "bench" / "strategies.json"
 MARKS = ("<!-- strategies: begin -->", "<!-- strategies: end -->")
 DOLLARS_PER_HOUR = 4.0
 BASELINE = "lora"
-MEASURING_STEPS = 16
+MEASURING_STEPS = 14
 PATIENCE_SECONDS = 900.0
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
 """Two-sided 95 % quantiles of Student's t by the number of seeds."""
@@ -86,10 +93,16 @@ class Bench:
         return [self._mean_step(run["id"], stage["id"]) for stage in run["stages"] if stage["kind"] == "train"]
 
     def _mean_step(self, run_id: str, stage_id: str) -> float:
-        """Seconds per step, the first few left out."""
+        """Seconds per step, the first few left out, and so is the saving of checkpoints."""
         steps = [each["data"] for each in self._metrics(run_id, "step") if each["stage"] == stage_id]
-        settled = steps[4:]
-        return (settled[-1]["elapsed_seconds"] - settled[0]["elapsed_seconds"]) / (len(settled) - 1)
+        first, last = steps[4], steps[-1]
+        saving = self._saving(run_id, stage_id, first["step"], last["step"])
+        return (last["elapsed_seconds"] - first["elapsed_seconds"] - saving) / (last["step"] - first["step"])
+
+    def _saving(self, run_id: str, stage_id: str, after: int, before: int) -> float:
+        """Seconds that checkpoints took between the ends of two steps."""
+        saved = [each["data"] for each in self._metrics(run_id, "checkpoint") if each["stage"] == stage_id]
+        return float(sum(each["seconds"] for each in saved if after <= each["step"] < before))
 
     @staticmethod
     def _epochs(stage: Mapping[str, Any], steps: float) -> float:
@@ -111,7 +124,9 @@ class Bench:
         trained = [stage["id"] for stage in run["stages"] if stage["kind"] == "train"]
         last = {each["stage"]: each["data"] for each in self._metrics(run["id"], "step")}
         merged = sum(each["data"]["seconds"] for each in self._metrics(run["id"], "merged"))
-        seconds = sum(last[stage]["elapsed_seconds"] for stage in trained) + merged
+        seconds = merged + sum(
+            last[stage]["elapsed_seconds"] - self._saving(run["id"], stage, 0, last[stage]["step"]) for stage in trained
+        )
         found = {each["subject"]: each for stage in run["stages"] for each in stage["results"]}
         return Result(
             strategy=name,
@@ -156,15 +171,15 @@ class Bench:
 
 
 @contextmanager
-def service(home: Path) -> Iterator[httpx.Client]:
-    """`latticeforge up` on `home` and a free port, ready to train."""
+def service(home: Path, inputs: Path) -> Iterator[httpx.Client]:
+    """`latticeforge up` on `home` and a free port, ready to train on the demonstration's `inputs`."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("LATTICEFORGE_")},
         "LATTICEFORGE_HOME": str(home),
         "LATTICEFORGE_LOCAL_DOLLARS_PER_DEVICE_HOUR": str(DOLLARS_PER_HOUR),
+        "OMP_NUM_THREADS": "1",
     }
-    trainer = [str(CHECKOUT / ".trainer" / "bin" / "python"), "-m", "workers.node.demonstration"]
-    subprocess.run([*trainer, "--out", str(home / "demo")], cwd=CHECKOUT, check=True)
+    shutil.copytree(inputs, home / "demo")
     process = subprocess.Popen([sys.executable, "-m", "workers.up", "--port", "0"], cwd=CHECKOUT, env=environment)
     try:
         with httpx.Client(base_url=_address(home, process), timeout=60.0, trust_env=False) as http:
@@ -218,11 +233,13 @@ def table(results: Mapping[str, Sequence[Result]], claims: Mapping[str, str], ab
     seeds = ", ".join(str(each) for each in about["seeds"])
     paragraph = (
         f"Made by `make bench-strategies` on {about['day']} ({about['machine']}; {about['minutes']} minutes), on the "
-        f"demonstration's model and data, seeds {seeds}: {about['seconds']:g} s inside training steps and merges for "
-        f"every strategy, which are {about['dollars']} simulated dollars at {DOLLARS_PER_HOUR:g} dollars an hour, "
-        "sized from its own measured speed; start-up is left out (`bench/strategies.py` says why). Mean ± half of the "
-        f"95 % interval over the seeds. The base model has a held-out loss of {about['base_loss']:.2f} and no exact "
-        "match. Learning rates are those of `recipes/demonstration.json`."
+        f"demonstration's model and data, seeds {seeds}: {about['seconds']:g} s inside training steps for every "
+        f"strategy, which are {about['dollars']} simulated dollars at {DOLLARS_PER_HOUR:g} dollars an hour, sized from "
+        "its own measured speed. Start-up and checkpoints are left out, since a run of hours pays next to nothing for "
+        "them (`bench/strategies.py`). The seconds below add what merges took, at this scale little but the start of a "
+        "process. Mean ± half of the 95 % interval over the seeds. The base model has a held-out loss of "
+        f"{about['base_loss']:.2f} and no exact match. Learning rates are those of `recipes/demonstration.json`, "
+        "picked once for each strategy."
     )
     lines = [
         textwrap.fill(paragraph, 118),
@@ -250,35 +267,89 @@ def write(section: str) -> None:
     BENCHMARK.write_text(f"{before}{MARKS[0]}\n{section}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
+class Report:
+    """The results so far; written after every strategy, so that a bench that is cut short shows what it has."""
+
+    def __init__(self, seconds: float, seeds: Sequence[int], order: Sequence[str]) -> None:
+        self.seconds = seconds
+        self.seeds = seeds
+        self._order = order
+        self._results: dict[str, list[Result]] = {}
+        self._begun = time.monotonic()
+        self._lock = threading.Lock()
+
+    def add(self, name: str, runs: list[Result], claims: Mapping[str, str]) -> None:
+        """Take in a strategy's runs and write everything anew."""
+        with self._lock:
+            self._results[name] = runs
+            results = {each: self._results[each] for each in self._order if each in self._results}
+            about = {
+                "day": datetime.now(UTC).date().isoformat(),  # noqa: TID251 - a report says when it was made
+                "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, no GPU",
+                "minutes": round((time.monotonic() - self._begun) / 60),
+                "seconds": self.seconds,
+                "dollars": f"{self.seconds / 3600 * DOLLARS_PER_HOUR:.4f}",
+                "seeds": list(self.seeds),
+                "base_loss": runs[0].base_loss,
+            }
+            write(table(results, claims, about))
+            kept = {"about": about, "results": [asdict(each) for held in results.values() for each in held]}
+            RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def work(home: Path, inputs: Path, waiting: queue.SimpleQueue[str], report: Report) -> None:
+    """Take one strategy after another, on a service of one's own, until none waits."""
+    home.mkdir()
+    with service(home, inputs) as http:
+        claims = {each["key"]: each["claim"] for each in http.get("/strategies").json()["strategies"]}
+        while True:
+            try:
+                name = waiting.get_nowait()
+            except queue.Empty:
+                return
+            runs = []
+            for result in Bench(http, report.seconds).strategy(name, report.seeds):
+                runs.append(result)
+                print(json.dumps(asdict(result)), flush=True)
+            report.add(name, runs, claims)
+
+
+def render() -> None:
+    """BENCHMARK.md from `bench/strategies.json`, without a run."""
+    kept = json.loads(RESULTS.read_text(encoding="utf-8"))
+    results: dict[str, list[Result]] = {}
+    for each in kept["results"]:
+        results.setdefault(each["strategy"], []).append(Result(**each))
+    order = [BASELINE, *(name for name in results if name != BASELINE)]
+    claims = {strategy.key: strategy.claim for strategy in STRATEGIES}
+    write(table({name: results[name] for name in order}, claims, kept["about"]))
+
+
 def main(words: Sequence[str] | None = None) -> int:
-    """Run it all; results are kept after every strategy, so that a bench that is cut short shows what it has."""
+    """Run it all."""
     known = json.loads(WISHES.read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(prog="python -m bench.strategies", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of training, for every run (default %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7, 17, 27])
     parser.add_argument("--strategies", nargs="+", default=[BASELINE, *(name for name in known if name != BASELINE)])
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side, one core each (default %(default)s)")
+    parser.add_argument("--render", action="store_true", help="write BENCHMARK.md anew from the results that are kept")
     asked = parser.parse_args(words)
-    begun = time.monotonic()
-    results: dict[str, list[Result]] = {}
-    with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as http:
-        claims = {each["key"]: each["claim"] for each in http.get("/strategies").json()["strategies"]}
-        for name in asked.strategies:
-            results[name] = []
-            for result in Bench(http, asked.seconds).strategy(name, asked.seeds):
-                results[name].append(result)
-                print(json.dumps(asdict(result)), flush=True)
-            about = {
-                "day": datetime.now(UTC).date().isoformat(),  # noqa: TID251 - a report says when it was made
-                "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, no GPU",
-                "minutes": round((time.monotonic() - begun) / 60),
-                "seconds": asked.seconds,
-                "dollars": f"{asked.seconds / 3600 * DOLLARS_PER_HOUR:.4f}",
-                "seeds": asked.seeds,
-                "base_loss": results[asked.strategies[0]][0].base_loss,
-            }
-            write(table(results, claims, about))
-            kept = {"about": about, "results": [asdict(each) for runs in results.values() for each in runs]}
-            RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    if asked.render:
+        render()
+        return 0
+    report = Report(asked.seconds, asked.seeds, asked.strategies)
+    waiting = queue.SimpleQueue[str]()
+    for name in asked.strategies:
+        waiting.put(name)
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Path(folder) / "demo"
+        maker = [str(CHECKOUT / ".trainer" / "bin" / "python"), "-m", "workers.node.demonstration"]
+        subprocess.run([*maker, "--out", str(inputs)], cwd=CHECKOUT, check=True)
+        with ThreadPoolExecutor(asked.jobs) as pool:
+            homes = [Path(folder) / f"home-{number}" for number in range(asked.jobs)]
+            for done in [pool.submit(work, home, inputs, waiting, report) for home in homes]:
+                done.result()
     return 0
 
 

@@ -117,8 +117,8 @@ STRATEGIES: tuple[Strategy, ...] = (
         "Half the money for strategy A, half for ORPO on its result.",
         "Base quality first, alignment polish after (study book)",
         (
-            Phase(_QUALITY.title, _QUALITY.techniques, _QUALITY.defaults, _QUALITY.settings, "sft_share"),
-            Phase(_PREFERENCE.title, _PREFERENCE.techniques, _PREFERENCE.defaults, _PREFERENCE.settings, "orpo_share"),
+            replace(_QUALITY, share="sft_share"),
+            replace(_PREFERENCE, share="orpo_share"),
         ),
         ("split_budget", "option_3"),
         (

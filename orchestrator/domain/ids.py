@@ -18,6 +18,13 @@ LEASE_PREFIX = "lf-"
 _RUN_ID = re.compile(r"run_[a-z0-9]{12}")
 _DATASET_ID = re.compile(r"ds_[0-9a-f]{16}")
 _LEASE_ID = re.compile(r"lf-[a-z0-9]{12}-[0-9]{1,4}")
+_HUB_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+_HUB_ID = re.compile(f"{_HUB_PART}/{_HUB_PART}")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether `name` has the form `owner/name` of a model hub; whether it exists there is not asked."""
+    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 def parse_run_id(text: str) -> RunId:

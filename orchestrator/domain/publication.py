@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from orchestrator.domain.errors import InvalidInputError
+from orchestrator.domain.ids import is_hub_id
 
 MAX_ATTEMPTS = 8
 """With the waits between them, a hub may be away for a quarter of an hour before an upload is given up."""
@@ -16,9 +16,6 @@ LONGEST_WAIT = timedelta(minutes=5)
 CLAIM = timedelta(seconds=90)
 """How long an uploader that shows no progress is believed to be alive."""
 RENEW_AFTER = timedelta(seconds=20)
-
-_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
-_REPO = re.compile(f"({_PART})/({_PART})")
 
 
 class PublicationStatus(StrEnum):
@@ -74,7 +71,7 @@ def check_repo(name: object) -> str:
     """`name` if it can be a repository's, `owner/name`; `InvalidInputError` naming `repo` otherwise."""
     if not isinstance(name, str):
         raise InvalidInputError.of("repo", "must be a string, for example owner/name")
-    if not _REPO.fullmatch(name) or ".." in name or "--" in name or name.lower().endswith((".git", ".ipynb")):
+    if not is_hub_id(name) or name.lower().endswith((".git", ".ipynb")):
         raise InvalidInputError.of(
             "repo", "must be owner/name: letters, digits, '-', '_' and '.', neither part beginning or ending with '-' "
             "or '.', without '--' or '..', at most 96 characters each"

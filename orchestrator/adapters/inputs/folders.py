@@ -9,13 +9,13 @@ from pathlib import Path
 from orchestrator.adapters.inputs.datasets import RowFile
 from orchestrator.adapters.inputs.models import look_at_model
 from orchestrator.adapters.inputs.parameters import guess_from_name
-from orchestrator.adapters.inputs.permitted import PermittedFolders, is_hub_id
+from orchestrator.adapters.inputs.permitted import PermittedFolders
 from orchestrator.adapters.inputs.seen_rows import SeenRows
 from orchestrator.adapters.inputs.task_files import TASK_FOLDER, refuse_lacking_tasks
 from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.domain.errors import InvalidInputError, NotFoundError
 from orchestrator.domain.formats import FORMATS, PAIRS_IN_WORDS, comparable_formats
-from orchestrator.domain.ids import DatasetId, is_dataset_id
+from orchestrator.domain.ids import DatasetId, is_dataset_id, is_hub_id
 from orchestrator.domain.run import DatasetRef
 from orchestrator.ports.inputs import ModelFacts
 

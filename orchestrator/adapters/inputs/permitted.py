@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -13,13 +12,6 @@ from orchestrator.domain.errors import InvalidInputError
 
 MOST_ENTRIES = 10_000
 """Of a folder and all that is below it."""
-_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
-_HUB_ID = re.compile(f"{_PART}/{_PART}")
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether `name` has the form `owner/name` of a model hub; whether it exists there is not asked."""
-    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 class PermittedFolders:

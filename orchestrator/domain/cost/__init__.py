@@ -1,0 +1,1 @@
+"""What a training will take: time, memory and so dollars, told before anything was spent."""

@@ -39,6 +39,7 @@ class ProviderFacts:
     and `teardown` are seconds, `download_bytes_per_second` is bytes/s from the model hub to the machine's disk.
     `spot_notice_seconds` is the warning before a spot machine is taken, None when unknown or when there is no spot.
     `autostop` says whether the provider's side can end a machine without us (a dead-man switch), None when unknown.
+    `egress_micros_per_gib` is the price of what leaves the provider's network, None when unknown.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ProviderFacts:
     spot_notice_seconds: int | None
     autostop: bool | None
     source: str
+    egress_micros_per_gib: int | None = None
 
     def __post_init__(self) -> None:
         if self.billing_quantum_seconds < 1:

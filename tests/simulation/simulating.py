@@ -20,6 +20,7 @@ from orchestrator.domain.ids import LeaseId, RunId, lease_id
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.money import ZERO, Money, Rate
 from orchestrator.domain.offers import Offer
+from orchestrator.domain.providers import ProviderFacts, Spread
 from orchestrator.domain.run import Run
 from orchestrator.domain.shares import Overheads
 from orchestrator.ports.store import RunChange, RunRecord
@@ -47,6 +48,15 @@ class SimulatedPrices:
 
     def allowances(self) -> dict[str, Allowances]:
         return {self.offer.provider: ALLOWANCES}
+
+    def facts(self) -> dict[str, ProviderFacts]:
+        at_once = Spread(1, 1, "a simulation")
+        return {
+            self.offer.provider: ProviderFacts(
+                self.offer.provider, self.offer.billing_quantum_seconds, 1, at_once, at_once, at_once, at_once, 0, None,
+                True, "a simulation",
+            )
+        }  # fmt: skip
 
 
 def cloud(micros_per_hour: int = 8_000_000, quantum: int = 1) -> SimulatedPrices:

@@ -9,6 +9,7 @@ from functools import cached_property
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.money import Rate
 from orchestrator.domain.offers import LOCAL_PROVIDER, Offer
+from orchestrator.domain.providers import ProviderFacts, Spread
 from orchestrator.domain.shares import Overheads
 from orchestrator.ports.clock import Clock
 
@@ -48,6 +49,26 @@ class LocalPrices:
 
     def allowances(self) -> Mapping[str, Allowances]:
         return {LOCAL_PROVIDER: self._allowances}
+
+    def facts(self) -> Mapping[str, ProviderFacts]:
+        here = self._overheads.provision
+        teardown = self._allowances.teardown
+        return {
+            LOCAL_PROVIDER: ProviderFacts(
+                name=LOCAL_PROVIDER,
+                billing_quantum_seconds=1,
+                minimum_seconds=1,
+                provision=Spread(here, here, "a setting: it is there already"),
+                image_pull=Spread(0, 0, "no image: the trainer is installed"),
+                download_bytes_per_second=Spread(100e6, 10e6, "believed: a wired line, and a slow one"),
+                teardown=Spread(teardown, teardown, "a setting, an upper bound"),
+                storage_micros_per_gib_hour=0,
+                spot_notice_seconds=None,
+                autostop=True,
+                source="this machine",
+                egress_micros_per_gib=0,
+            )
+        }
 
     @cached_property
     def _accelerators(self) -> tuple[str, int]:

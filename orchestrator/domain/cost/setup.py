@@ -45,6 +45,8 @@ class TrainingSetup:
     the same), and `accumulation` micro-steps make an optimizer step. `targets` are the adapted modules, None for all
     linear ones. `pairs` says that a row is two sequences (ORPO). `precision` is that of the matrix products: bf16, fp8,
     fp32. `fused_loss` says that logits are never held whole. `galore_gap` is the steps between two projections.
+    `quantization` is how QLoRA's frozen weights are kept. One copy of the model is spread over
+    `tensor_parallel` x `pipeline_parallel` x `context_parallel` devices; the product itself trains with one each.
     """
 
     method: Method
@@ -68,13 +70,27 @@ class TrainingSetup:
     trains_embeddings: bool = False
     galore_gap: int = 0
     framework: str = "axolotl"
+    quantization: str = "nf4"
+    tensor_parallel: int = 1
+    pipeline_parallel: int = 1
+    context_parallel: int = 1
+
+    @property
+    def model_parallel(self) -> int:
+        """Devices that one copy of the model is spread over."""
+        return self.tensor_parallel * self.pipeline_parallel * self.context_parallel
+
+    @property
+    def copies(self) -> int:
+        """Copies of the model that train side by side, each on its own data."""
+        return max(1, self.devices // self.model_parallel)
 
     @property
     def micro_tokens(self) -> int:
-        """Tokens of one micro-step on one device, padding and both sides of a pair included."""
+        """Tokens of one micro-step of one copy of the model, padding and both sides of a pair included."""
         return self.micro_batch * self.sequence_len * (2 if self.pairs else 1)
 
     @property
     def step_tokens(self) -> int:
         """Tokens of one optimizer step on all devices."""
-        return self.micro_tokens * self.accumulation * self.devices
+        return self.micro_tokens * self.accumulation * self.copies

@@ -21,9 +21,9 @@ from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
 from orchestrator.adapters.system.clock import SystemClock
 from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
+from orchestrator.domain.cost.fitted import FITTED
 from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
 from orchestrator.domain.money import MICROS_PER_DOLLAR
-from orchestrator.domain.shares import Overheads
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute
@@ -40,6 +40,7 @@ from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
+from orchestrator.services.markets import Markets
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
 from orchestrator.services.quote import QuoteRun
@@ -101,7 +102,8 @@ class Application:
 
 def assemble(settings: Settings, ports: Ports) -> Application:
     """The use cases on `ports`."""
-    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), ports.prices, ports.clock)
+    markets = Markets(ports.prices, FITTED)
+    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), markets, ports.clock)
     return Application(
         settings=settings,
         quote=quote,
@@ -113,7 +115,7 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         top_up=TopUpBudget(ports.store, ports.clock, ports.wakeup, ports.notify),
         push=PushResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.wakeup, ports.notify),
         publish=PublishResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.notify),
-        advance=AdvanceRun(ports.store, ports.compute, ports.trainer, ports.prices, ports.clock, ports.notify),
+        advance=AdvanceRun(ports.store, ports.compute, ports.trainer, markets, ports.clock, ports.notify),
         guard=GuardBudgets(ports.store, ports.compute, ports.clock),
         sweep=Sweep(ports.store, ports.clock, ports.wakeup),
         reap=Reap(ports.store, ports.compute),
@@ -179,7 +181,7 @@ def _prices(settings: Settings, clock: Clock) -> LocalPrices:
     return LocalPrices(
         micros_per_device_hour=int(settings.local_dollars_per_device_hour * MICROS_PER_DOLLAR),
         allowances=Allowances(settings.detect_seconds, settings.checkpoint_seconds, settings.teardown_seconds),
-        overheads=Overheads(provision=1, startup=settings.local_startup_seconds),
+        startup_seconds=settings.local_startup_seconds,
         clock=clock,
         gpus=settings.local_gpus,
     )

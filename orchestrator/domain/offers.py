@@ -21,6 +21,7 @@ class Offer:
     `undated`: the source does not say when the price held; `priced_on` is then the earliest day that it can be from.
     `firm`: it can be rented at this price; an auction's floor is not firm, it is what a bid starts at. `listed_as` is
     the accelerator in the provider's own words, which a launch has to use; empty where they are ours.
+    `storage_micros_per_hour` is the part of `rate` that its disk costs, where that is billed apart.
     """
 
     provider: str
@@ -38,6 +39,7 @@ class Offer:
     undated: bool = False
     firm: bool = True
     listed_as: str = ""
+    storage_micros_per_hour: int = 0
 
     @property
     def id(self) -> str:

@@ -37,6 +37,7 @@ class ProviderFacts:
 
     `provision` runs from the request to a machine that runs commands, without any search for capacity; `image_pull`
     and `teardown` are seconds, `download_bytes_per_second` is bytes/s from the model hub to the machine's disk.
+    `startup` runs from a job's start to its first training step, without loading the weights, which the disk decides.
     `spot_notice_seconds` is the warning before a spot machine is taken, None when unknown or when there is no spot.
     `autostop` says whether the provider's side can end a machine without us (a dead-man switch), None when unknown.
     `egress_micros_per_gib` is the price of what leaves the provider's network, None when unknown.
@@ -54,11 +55,15 @@ class ProviderFacts:
     autostop: bool | None
     source: str
     egress_micros_per_gib: int | None = None
+    startup: Spread = Spread(40.0, 90.0, "believed: a trainer's imports and its first, slower step")
+    disk_bytes_per_second: Spread = Spread(1e9, 4e8, "believed: a local NVMe disk, read or written in one stream")
 
     def __post_init__(self) -> None:
         if self.billing_quantum_seconds < 1:
             raise InvalidInputError.of("billing_quantum_seconds", "must be at least one second")
         if min(self.minimum_seconds, self.storage_micros_per_gib_hour) < 0:
             raise InvalidInputError.of("provider", "the minimum and the storage price must not be below zero")
-        if min(self.download_bytes_per_second.p50, self.download_bytes_per_second.p95) <= 0:
-            raise InvalidInputError.of("download_bytes_per_second", "must be above zero")
+        for name in ("download_bytes_per_second", "disk_bytes_per_second"):
+            rate: Spread = getattr(self, name)
+            if min(rate.p50, rate.p95) <= 0:
+                raise InvalidInputError.of(name, "must be above zero")

@@ -9,17 +9,14 @@ from typing import Protocol
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.providers import ProviderFacts
-from orchestrator.domain.shares import Overheads
 
 
 class Prices(Protocol):
     """Promises: every offer is a size that exists, with a positive price and the date it was read; no two offers have
-    the same id; `overheads`, `allowances` and `facts` have an entry for the provider of every offer. While nothing has
+    the same id; `allowances` and `facts` have an entry for the provider of every offer. While nothing has
     changed, `offers` answers the same at once: it is asked for every quote."""
 
     def offers(self) -> tuple[Offer, ...]: ...
-
-    def overheads(self) -> Mapping[str, Overheads]: ...
 
     def allowances(self) -> Mapping[str, Allowances]: ...
 

@@ -13,7 +13,7 @@ from threading import Lock
 from orchestrator.adapters.catalog.list_forms import read_price_list
 from orchestrator.adapters.catalog.origins import read_file, read_origin
 from orchestrator.adapters.catalog.price_list import FIELD
-from orchestrator.adapters.catalog.provider_facts import allowances_of, facts_of, overheads_of
+from orchestrator.adapters.catalog.provider_facts import allowances_of, facts_of
 from orchestrator.adapters.catalog.skypilot_catalog import CatalogueReading, catalogue_files, read_catalogue
 from orchestrator.adapters.catalog.snapshot import snapshot
 from orchestrator.adapters.catalog.stored import BrokenStoreError, StoredPrices, read_stored, write_stored
@@ -21,7 +21,6 @@ from orchestrator.domain.budget import Allowances
 from orchestrator.domain.errors import InvalidInputError
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.providers import ProviderFacts
-from orchestrator.domain.shares import Overheads
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.prices import Refreshed
 
@@ -52,7 +51,6 @@ class _Book:
     remarks: tuple[str, ...]
     offers: Offers
     facts: Mapping[str, ProviderFacts]
-    overheads: Mapping[str, Overheads]
     allowances: Mapping[str, Allowances]
 
 
@@ -68,9 +66,6 @@ class CatalogPrices:
 
     def offers(self) -> Offers:
         return self._book().offers
-
-    def overheads(self) -> Mapping[str, Overheads]:
-        return self._book().overheads
 
     def allowances(self) -> Mapping[str, Allowances]:
         return self._book().allowances
@@ -185,6 +180,5 @@ def _book(stamp: Stamp, parts: Mapping[str, Offers], remarks: tuple[str, ...]) -
         remarks=remarks,
         offers=offers,
         facts=facts,
-        overheads={name: overheads_of(each) for name, each in facts.items()},
         allowances={name: allowances_of(each) for name, each in facts.items()},
     )

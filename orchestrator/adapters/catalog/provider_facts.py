@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.providers import ProviderFacts, Spread
-from orchestrator.domain.shares import Overheads
 
 HOUR = 3600
 _GIB_PER_GB = Decimal(1 << 30) / 10**9
@@ -25,8 +24,7 @@ _DOWNLOAD = Spread(500e6, 150e6, "believed: 0.3 to 1.5 GB/s on a link of 10 Gbit
 _SHARED_DOWNLOAD = Spread(200e6, 40e6, "believed: hosts of a marketplace have links of their own, some slow")
 _TEARDOWN = Spread(60, 180, "SkyPilot 0.14.1 on a Slurm node: 6 s by request, 55 to 118 s by autodown; p95 believed")
 
-STARTUP_SECONDS = 60
-"""From a job's start to its first step; believed. Loading the weights is counted with the model."""
+_STARTUP = Spread(45, 120, "believed: a trainer's imports, tokenising, its first steps; loading weights not counted")
 DETECT_SECONDS = 90
 """SkyPilot 0.14.1 shows a machine that is gone as up for at most 60 s; the rest is the guard's own round."""
 CHECKPOINT_SECONDS = 120
@@ -62,6 +60,7 @@ class _Row:
             spot_notice_seconds=self.notice,
             autostop=self.autostop,
             source=f"{self.source}; storage believed ${self.storage} per GB and month",
+            startup=_STARTUP,
             egress_micros_per_gib=None if self.egress is None else _micros_per_gib(self.egress, 1),
         )
 
@@ -124,11 +123,6 @@ def facts_of(provider: str) -> ProviderFacts:
     """What is known of `provider`; for one that is not in the table: hourly billing, slow starts, no autostop."""
     known = PROVIDERS.get(provider)
     return known or _Row(provider, HOUR, HOUR, "believed: this provider is not known here, the hour taken").facts()
-
-
-def overheads_of(facts: ProviderFacts) -> Overheads:
-    """What is expected before the first step: the machine and the image, then the trainer's start."""
-    return Overheads(ceil(facts.provision.p50 + facts.image_pull.p50), STARTUP_SECONDS)
 
 
 def allowances_of(facts: ProviderFacts) -> Allowances:

@@ -10,7 +10,6 @@ from orchestrator.domain.budget import Allowances
 from orchestrator.domain.money import Rate
 from orchestrator.domain.offers import LOCAL_PROVIDER, Offer
 from orchestrator.domain.providers import ProviderFacts, Spread
-from orchestrator.domain.shares import Overheads
 from orchestrator.ports.clock import Clock
 
 NO_GPU = "CPU"
@@ -30,13 +29,13 @@ class LocalPrices:
         self,
         micros_per_device_hour: int,
         allowances: Allowances,
-        overheads: Overheads,
+        startup_seconds: int,
         clock: Clock,
         gpus: int | None = None,
     ) -> None:
         self._rate = Rate(micros_per_device_hour)
         self._allowances = allowances
-        self._overheads = overheads
+        self._facts = _facts(startup_seconds, allowances)
         self._clock = clock
         self._gpus = gpus
 
@@ -44,31 +43,11 @@ class LocalPrices:
         accelerator, most = self._accelerators
         return tuple(self._offer(accelerator, count) for count in range(1, most + 1))
 
-    def overheads(self) -> Mapping[str, Overheads]:
-        return {LOCAL_PROVIDER: self._overheads}
+    def facts(self) -> Mapping[str, ProviderFacts]:
+        return {LOCAL_PROVIDER: self._facts}
 
     def allowances(self) -> Mapping[str, Allowances]:
         return {LOCAL_PROVIDER: self._allowances}
-
-    def facts(self) -> Mapping[str, ProviderFacts]:
-        here = self._overheads.provision
-        teardown = self._allowances.teardown
-        return {
-            LOCAL_PROVIDER: ProviderFacts(
-                name=LOCAL_PROVIDER,
-                billing_quantum_seconds=1,
-                minimum_seconds=1,
-                provision=Spread(here, here, "a setting: it is there already"),
-                image_pull=Spread(0, 0, "no image: the trainer is installed"),
-                download_bytes_per_second=Spread(100e6, 10e6, "believed: a wired line, and a slow one"),
-                teardown=Spread(teardown, teardown, "a setting, an upper bound"),
-                storage_micros_per_gib_hour=0,
-                spot_notice_seconds=None,
-                autostop=True,
-                source="this machine",
-                egress_micros_per_gib=0,
-            )
-        }
 
     @cached_property
     def _accelerators(self) -> tuple[str, int]:
@@ -96,6 +75,25 @@ class LocalPrices:
             price_source="setting, dollars per device-hour",
             capacity=1,
         )
+
+
+def _facts(startup_seconds: int, allowances: Allowances) -> ProviderFacts:
+    """This machine: there at once, with the trainer on it."""
+    setting = "setting, LATTICEFORGE_LOCAL_STARTUP_SECONDS"
+    return ProviderFacts(
+        name=LOCAL_PROVIDER,
+        billing_quantum_seconds=1,
+        minimum_seconds=1,
+        provision=Spread(1.0, 2.0, "a process is started"),
+        image_pull=Spread(0.0, 0.0, "the trainer is installed"),
+        download_bytes_per_second=Spread(100e6, 20e6, "believed: a fast and a slow line to the model hub"),
+        teardown=Spread(1.0, float(allowances.teardown), "processes are ended"),
+        storage_micros_per_gib_hour=0,
+        spot_notice_seconds=None,
+        autostop=True,
+        source="this machine",
+        startup=Spread(float(startup_seconds), 2.0 * startup_seconds, setting),
+    )
 
 
 def _gpu_names() -> list[str]:

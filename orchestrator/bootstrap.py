@@ -40,7 +40,7 @@ from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
-from orchestrator.services.markets import Markets
+from orchestrator.services.market import Markets
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
 from orchestrator.services.quote import QuoteRun

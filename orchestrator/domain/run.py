@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orchestrator.domain.cost.architecture import Architecture
+from orchestrator.domain.cost.tokens import TokenFacts
 from orchestrator.domain.ids import LeaseId, RunId, stage_id
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lifecycle import HOLDS_LEASE, Outcome, RunEvent, RunStatus, next_status
@@ -29,6 +30,7 @@ class DatasetRef:
     heldout_source: str | None = None
     is_local: bool = True
     heldout_format: str | None = None
+    tokens: TokenFacts | None = None
 
     @property
     def train_rows(self) -> int | None:

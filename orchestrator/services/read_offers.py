@@ -67,7 +67,7 @@ class ReadOffers:
         """Here in the order of size, in the clouds the cheapest first by accelerator and hour. Raises
         `InvalidInputError` for an `after` that is none of the offers asked for."""
         prices = self._here if query.where is Where.HERE else self._clouds
-        found = [offer for offer in prices.offers() if _matches(offer, query)]
+        found = _matching(prices.offers(), query)
         remarks: tuple[str, ...] = ()
         if query.where is Where.CLOUDS:
             found.sort(key=_dearness)
@@ -84,17 +84,21 @@ class ReadOffers:
         return ListedOffer(offer, age_days(offer, today), is_old(offer, today, self._most_days))
 
 
-def _matches(offer: Offer, query: OfferQuery) -> bool:
-    return (
-        (query.accelerator is None or offer.accelerator == (accelerator_of(query.accelerator) or query.accelerator))
-        and (query.provider is None or offer.provider == query.provider.strip().lower())
+def _matching(offers: Sequence[Offer], query: OfferQuery) -> list[Offer]:
+    accelerator = query.accelerator and (accelerator_of(query.accelerator) or query.accelerator)
+    provider = query.provider and query.provider.strip().lower()
+    return [
+        offer
+        for offer in offers
+        if (query.spot is None or offer.spot == query.spot)
         and (query.count is None or offer.accelerator_count == query.count)
-        and (query.spot is None or offer.spot == query.spot)
-    )
+        and (provider is None or offer.provider == provider)
+        and (accelerator is None or offer.accelerator == accelerator)
+    ]
 
 
-def _dearness(offer: Offer) -> tuple[float, str]:
-    return offer.rate.micros_per_hour / offer.accelerator_count, offer.id
+def _dearness(offer: Offer) -> float:
+    return offer.rate.micros_per_hour / offer.accelerator_count
 
 
 def _start(offers: Sequence[Offer], after: str | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,24 @@ def test_a_file_that_breaks_keeps_what_it_said_and_the_remarks_say_why(tmp_path:
     assert "prices:2: price_per_hour must be above zero" in prices.remarks()[0]
 
 
+def test_a_cloud_whose_file_breaks_keeps_its_offers_and_the_others_go_on(tmp_path: Path) -> None:
+    seed(tmp_path, "lumen", "1x,H200,1,1,1,2.00,eu,,")
+    seed(tmp_path, "radix", "1x,H200,1,1,1,3.00,eu,,")
+    prices = catalog(tmp_path)
+    assert price(prices, "lumen/eu/1x:1:on-demand") == "2.00"
+    (tmp_path / "sky" / "lumen" / "vms.csv").write_text("")
+    seed(tmp_path, "radix", "1x,H200,1,1,1,3.50,eu,,")
+    assert price(prices, "lumen/eu/1x:1:on-demand") == "2.00"
+    assert price(prices, "radix/eu/1x:1:on-demand") == "3.50"
+    assert any("lumen/vms.csv lacks columns" in remark for remark in prices.remarks())
+
+
+def test_a_catalogue_without_anything_to_train_on_is_no_defect(tmp_path: Path) -> None:
+    seed(tmp_path, "lumen", "1x,T4,1,1,1,2.00,eu,,")
+    own(tmp_path, "acme,eu,box,H200,1,2.80")
+    assert catalog(tmp_path).refresh().by_source["SkyPilot's catalogue"] == 0
+
+
 def test_five_thousand_offers_are_read_once_until_a_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,8 +113,6 @@ def test_five_thousand_offers_are_read_once_until_a_file_changes(
 
 
 def test_one_adapter_is_shared_between_threads(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     prices = catalog(tmp_path)
     own(tmp_path, "acme,eu,box,H200,1,2.80")
 

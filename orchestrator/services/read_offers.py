@@ -97,8 +97,9 @@ def _matching(offers: Sequence[Offer], query: OfferQuery) -> list[Offer]:
     ]
 
 
-def _dearness(offer: Offer) -> float:
-    return offer.rate.micros_per_hour / offer.accelerator_count
+def _dearness(offer: Offer) -> tuple[bool, float]:
+    # What cannot be rented at its price is not the cheapest.
+    return not offer.firm, offer.rate.micros_per_hour / offer.accelerator_count
 
 
 def _start(offers: Sequence[Offer], after: str | None) -> int:

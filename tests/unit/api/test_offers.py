@@ -39,6 +39,11 @@ def test_the_clouds_are_listed_the_cheapest_accelerator_first(client: Client) ->
     assert not any(each["spot"] for each in offers)
 
 
+def test_the_floor_of_an_auction_is_not_the_cheapest(client: Client) -> None:
+    offers = clouds(client, accelerator="H200", spot=True)["offers"]
+    assert [each["provider"] for each in offers if not each["firm"]] == [offers[-1]["provider"]] == ["mithril"]
+
+
 def test_filters_narrow_the_list(client: Client) -> None:
     assert {each["provider"] for each in clouds(client, provider="Nebius")["offers"]} == {"nebius"}
     assert {each["accelerator_count"] for each in clouds(client, count=4)["offers"]} == {4}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from orchestrator.adapters.catalog.list_forms import MOST_YAML_BYTES, read_price_list
 from orchestrator.adapters.catalog.price_list import MOST_BYTES, MOST_PROBLEMS
@@ -218,3 +220,29 @@ def test_what_is_no_price_file_in_yaml_is_refused(content: str, beginning: str) 
 def test_an_offer_that_yaml_repeats_by_its_anchor_is_there_twice() -> None:
     content = f"- &one {YAML.splitlines()[1].strip(' -')}\n- *one\n"
     assert told(content, "prices.yaml") == ["prices:1 is the same offer as line 1: acme/eu/box:4:spot"]
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=200).map(str.encode),
+        st.lists(st.sampled_from([*HEADER, *GOOD, "\n", ",", '"', "-", ":", "[", "{", "&", "*", "\\"])).map(
+            lambda parts: "".join(parts).encode()
+        ),
+        st.text(max_size=60).map(lambda cell: f"{HEADER}\nacme,eu,{cell},H200,4,1\n".encode()),
+        st.text(max_size=60).map(lambda cell: f"{HEADER}\nacme,eu,box,H200,{cell},{cell}\n".encode()),
+    ),
+    st.sampled_from(["prices.csv", "prices.yaml"]),
+)
+@example(b'- "\\UFFFFFFFF"', "prices.yaml")
+@example(b"- !!python/object:os.system {}", "prices.yaml")
+@example(b"? [a, b]\n: c", "prices.yaml")
+def test_whatever_the_file_holds_it_is_taken_or_refused_with_the_field(content: bytes, name: str) -> None:
+    offers: tuple[Offer, ...] = ()
+    fields = {"prices"}
+    try:
+        offers = read(content, name)
+    except InvalidInputError as error:
+        fields |= {each.field.split(":")[0] for each in error.problems}
+    assert fields == {"prices"}
+    assert all(offer.rate.micros_per_hour > 0 for offer in offers)

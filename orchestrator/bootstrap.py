@@ -6,9 +6,11 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.adapters.artifacts.folder import FolderArtifacts
 from orchestrator.adapters.axolotl.trainer import CPU_ACCELERATOR, AxolotlTrainer
+from orchestrator.adapters.catalog.prices import CatalogPrices, CatalogSources
 from orchestrator.adapters.celery.wakeup import CeleryWakeup
 from orchestrator.adapters.db.migrate import migrate as migrate_database
 from orchestrator.adapters.db.store import SqlStore
@@ -31,7 +33,7 @@ from orchestrator.ports.datasets import Datasets
 from orchestrator.ports.hub import Hub
 from orchestrator.ports.ids import Ids
 from orchestrator.ports.inputs import Inputs
-from orchestrator.ports.prices import Prices
+from orchestrator.ports.prices import PriceBook, Prices, Refreshed
 from orchestrator.ports.signals import Changes, Notify, Wakeup
 from orchestrator.ports.store import Store
 from orchestrator.ports.trainer import Trainer
@@ -40,12 +42,13 @@ from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
-from orchestrator.services.market import Markets
+from orchestrator.services.markets import Markets
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
 from orchestrator.services.quote import QuoteRun
 from orchestrator.services.read import ReadRuns
 from orchestrator.services.read_datasets import ReadDatasets
+from orchestrator.services.read_offers import ReadOffers
 from orchestrator.services.reap import Reap
 from orchestrator.services.submit_run import SubmitRun
 from orchestrator.services.sweep import Sweep
@@ -64,6 +67,7 @@ class Ports:
     compute: Compute
     trainer: Trainer
     prices: Prices
+    clouds: PriceBook
     inputs: Inputs
     datasets: Datasets
     artifacts: Artifacts
@@ -84,6 +88,7 @@ class Application:
     quote: QuoteRun
     submit: SubmitRun
     read: ReadRuns
+    offers: ReadOffers
     upload: UploadDataset
     datasets: ReadDatasets
     cancel: CancelRun
@@ -108,7 +113,8 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         settings=settings,
         quote=quote,
         submit=SubmitRun(ports.store, quote, ports.clock, ports.ids, ports.wakeup, ports.notify),
-        read=ReadRuns(ports.store, ports.artifacts, ports.prices, ports.clock),
+        read=ReadRuns(ports.store, ports.artifacts, ports.clock),
+        offers=ReadOffers(ports.prices, ports.clouds, ports.clock, settings.price_max_age_days),
         upload=UploadDataset(ports.datasets, ports.clock),
         datasets=ReadDatasets(ports.datasets),
         cancel=CancelRun(ports.store, ports.clock, ports.wakeup, ports.notify),
@@ -141,6 +147,7 @@ def open_ports(settings: Settings) -> Ports:
         compute=_compute(settings, clock),
         trainer=AxolotlTrainer("cpu" if on_cpu else "cuda"),
         prices=prices,
+        clouds=_clouds(settings, clock),
         inputs=_inputs(settings),
         datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
@@ -157,6 +164,11 @@ def open_ports(settings: Settings) -> Ports:
 def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema; safe to call from several processes at once."""
     migrate_database(settings.resolved_database_url)
+
+
+def refresh_prices(settings: Settings, origin: str | None) -> Refreshed:
+    """Read the prices of the clouds anew, and those at `origin`; see `PriceBook.refresh`."""
+    return _clouds(settings, SystemClock()).refresh(origin)
 
 
 def stop_local_machines(settings: Settings) -> None:
@@ -185,6 +197,14 @@ def _prices(settings: Settings, clock: Clock) -> LocalPrices:
         clock=clock,
         gpus=settings.local_gpus,
     )
+
+
+def _clouds(settings: Settings, clock: Clock) -> CatalogPrices:
+    stored = settings.home.absolute() / "prices" / "current.json"
+    catalogue = settings.skypilot_catalog.expanduser()
+    # An empty one, as an unset variable of a container is, is none.
+    own = settings.price_file if settings.price_file != Path() else None
+    return CatalogPrices(CatalogSources(stored, own, catalogue, settings.price_source or None), clock)
 
 
 def _inputs(settings: Settings) -> FolderInputs:

@@ -11,7 +11,7 @@ from api.schemas.files import ArtifactList, ArtifactView, LogView
 from api.schemas.health import CheckView, LivenessView, ReadinessView
 from api.schemas.journal import EventView, MetricSeries, MetricView
 from api.schemas.ledger import LedgerView
-from api.schemas.offer import OfferList, OfferView
+from api.schemas.offer import OfferList
 from api.schemas.plan import QuoteView
 from api.schemas.problem import ProblemTypeView
 from api.schemas.run import RunList, RunView
@@ -38,6 +38,7 @@ from orchestrator.ports.artifacts import Artifact, LogSlice
 from orchestrator.ports.datasets import UploadedDataset
 from orchestrator.services.quote import Quote
 from orchestrator.services.read import ReadingPage, RunReading
+from orchestrator.services.read_offers import ListedOffer, OfferPage
 
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _RUN_ID = RunId("run_3f9c1a7be204")
@@ -153,7 +154,7 @@ EXAMPLES: Mapping[str, View] = {
         RunList.of(ReadingPage((_READING,), None)),
         LedgerView.of(_READING),
         QuoteView.of(Quote(_SPEC, _CAP, _FOUND)),
-        OfferList(offers=[OfferView.of(_OFFER)]),
+        OfferList.of(OfferPage((ListedOffer(_OFFER, 0, False),), 1, None, ())),
         StrategyList.whole((_STRATEGY,)),
         MetricSeries(metrics=[MetricView.of(_STEP)], next=_STEP.seq, more=False),
         LOG,

@@ -20,7 +20,7 @@ from orchestrator.ports.compute import Compute, JobKey, JobOrder
 from orchestrator.ports.signals import Notify
 from orchestrator.ports.store import RunChange, RunRecord, Store
 from orchestrator.ports.trainer import Trainer
-from orchestrator.services.market import Markets
+from orchestrator.services.markets import Markets
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from orchestrator.domain.planner import Search, search
 from orchestrator.domain.run import RunSpec
 from orchestrator.ports.clock import Clock
 from orchestrator.services.draft import RunDraft, SpecifyRun
-from orchestrator.services.market import Markets
+from orchestrator.services.markets import Markets
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from orchestrator.ports.store import RunChange, RunRecord
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.guard_budgets import GuardBudgets
-from orchestrator.services.market import Markets
+from orchestrator.services.markets import Markets
 from orchestrator.services.reap import Reap
 from orchestrator.services.top_up_budget import TopUpBudget
 from tests.unit.domain.making import facts, spec

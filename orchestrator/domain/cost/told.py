@@ -15,8 +15,8 @@ QUANTILES = 200
 
 
 def told_facts(tokens: int, sequence_len: int, row_tokens: int | None = None) -> TokenFacts:
-    """The facts of `tokens` tokens in rows of about `row_tokens`, whose lengths are log-normal: neither all alike, which
-    would need no padding, nor cut."""
+    """The facts of `tokens` tokens in rows of about `row_tokens`. Their lengths are log-normal: were they all alike,
+    nothing would be padded."""
     mean = min(ROW_TOKENS if row_tokens is None else row_tokens, sequence_len, tokens)
     rows = max(round(tokens / mean), 1)
     count = min(rows, QUANTILES)

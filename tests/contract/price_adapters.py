@@ -10,7 +10,6 @@ from orchestrator.adapters.catalog.prices import CatalogPrices, CatalogSources
 from orchestrator.adapters.local.prices import LocalPrices
 from orchestrator.adapters.memory.clock import ManualClock
 from orchestrator.domain.budget import Allowances
-from orchestrator.domain.shares import Overheads
 from orchestrator.ports.prices import Prices
 from orchestrator.services.markets import JoinedPrices
 
@@ -24,7 +23,7 @@ ownrack,cellar,box,H200,4,6.00
 
 
 def local() -> LocalPrices:
-    return LocalPrices(4_000_000, Allowances(2, 8, 3), Overheads(1, 15), ManualClock(), gpus=2)
+    return LocalPrices(4_000_000, Allowances(2, 8, 3), 15, ManualClock(), gpus=2)
 
 
 def catalog(home: Path, full: bool) -> CatalogPrices:

@@ -14,7 +14,6 @@ from orchestrator.adapters.memory.clock import START, ManualClock
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.money import Rate
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.shares import Overheads
 from orchestrator.domain.staleness import PriceChange
 from orchestrator.services.check_price import CheckPrice
 from orchestrator.services.markets import JoinedPrices
@@ -32,7 +31,7 @@ class Site:
         self.clouds = CatalogPrices(
             CatalogSources(home / "current.json", home / "own.csv", origin=str(home / "fetched.csv")), self.clock
         )
-        self.here = LocalPrices(4_000_000, Allowances(2, 8, 3), Overheads(1, 15), self.clock, gpus=2)
+        self.here = LocalPrices(4_000_000, Allowances(2, 8, 3), 15, self.clock, gpus=2)
         self.joined = JoinedPrices([self.here, self.clouds])
         self.check = CheckPrice(self.joined, self.clouds, self.clock, most_days=30, tolerance_percent=10)
 
@@ -62,7 +61,7 @@ def test_the_same_tuple_is_answered_while_nothing_changes(site: Site) -> None:
 
 
 def test_of_the_same_offer_in_two_parts_the_earlier_counts(site: Site) -> None:
-    dearer = LocalPrices(9_000_000, Allowances(9, 9, 9), Overheads(9, 9), site.clock, gpus=2)
+    dearer = LocalPrices(9_000_000, Allowances(9, 9, 9), 9, site.clock, gpus=2)
     joined = JoinedPrices([site.here, dearer])
     assert joined.offers() == site.here.offers()
 

@@ -25,6 +25,7 @@ from orchestrator.adapters.system.clock import SystemClock
 from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.cost.fitted import FITTED
+from orchestrator.domain.cost.setup import Sharding
 from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
 from orchestrator.domain.money import MICROS_PER_DOLLAR
 from orchestrator.ports.artifacts import Artifacts
@@ -43,10 +44,10 @@ from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
-from orchestrator.services.markets import Markets
+from orchestrator.services.markets import JoinedPrices, Markets
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
-from orchestrator.services.quote import QuoteRun
+from orchestrator.services.quote import QuoteRun, Where
 from orchestrator.services.read import ReadRuns
 from orchestrator.services.read_datasets import ReadDatasets
 from orchestrator.services.read_offers import ReadOffers
@@ -109,7 +110,7 @@ class Application:
 def assemble(settings: Settings, ports: Ports) -> Application:
     """The use cases on `ports`."""
     markets = Markets(ports.prices, FITTED)
-    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), markets, ports.clock)
+    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), _places(ports, markets), ports.clock)
     return Application(
         settings=settings,
         quote=quote,
@@ -131,6 +132,17 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         store=ports.store,
         clock=ports.clock,
     )
+
+
+def _places(ports: Ports, here: Markets) -> dict[Where, Markets]:
+    """What can be quoted: a plan for a cloud may split a training's memory, though none has been launched so yet."""
+    everywhere = JoinedPrices((ports.prices, ports.clouds))
+    split = (Sharding.NONE, Sharding.FULL)
+    return {
+        Where.HERE: here,
+        Where.CLOUDS: Markets(ports.clouds, FITTED, split),
+        Where.ANYWHERE: Markets(everywhere, FITTED, split),
+    }
 
 
 def build_application(settings: Settings) -> Application:

@@ -107,6 +107,7 @@ def plan_request(
         available=available,
         max_seconds=max_seconds,
         gpus=spec.gpus,
+        machine=spec.machine,
         heldout_rows=spec.dataset.heldout_rows,
     )
 

@@ -94,6 +94,26 @@ class Workload:
         return sum(each.tokens for each in self.open)
 
 
+class Workloads:
+    """The work of the same stages on every kind of machine, each reckoned once: it does not depend on money."""
+
+    def __init__(
+        self, stages: Sequence[StageRequest], subject: Subject, model: CostModel, shardings: Sequence[Sharding]
+    ) -> None:
+        self._stages = tuple(stages)
+        self._subject = subject
+        self._model = model
+        self._shardings = tuple(shardings)
+        self._known: dict[tuple[str, int], Workload] = {}
+
+    def on(self, accelerator: str, devices: int) -> Workload:
+        """The work on so many devices of this kind."""
+        key = accelerator, devices
+        if key not in self._known:
+            self._known[key] = workload(self._stages, self._subject, accelerator, devices, self._model, self._shardings)
+        return self._known[key]
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is trained: its architecture (None when the family is unknown) and size (None when that is, too)."""

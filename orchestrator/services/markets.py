@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.cost.model import CostModel
+from orchestrator.domain.cost.setup import Sharding
 from orchestrator.domain.offer_book import OfferBook
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.planner import Market
@@ -50,15 +51,22 @@ def _earliest(mappings: Iterable[Mapping[str, T]]) -> dict[str, T]:
 
 
 class Markets:
-    """The market that runs are launched in. Offers that did not change are not sorted again."""
+    """A market as it is now. Offers that did not change are not sorted again. `shardings` is what a training's memory
+    may be split by there."""
 
-    def __init__(self, prices: Prices, model: Callable[[], CostModel]) -> None:
+    def __init__(
+        self,
+        prices: Prices,
+        model: Callable[[], CostModel],
+        shardings: tuple[Sharding, ...] = (Sharding.NONE,),
+    ) -> None:
         self._prices = prices
         self._model = model
+        self._shardings = shardings
         self._book = OfferBook(())
 
     def market(self) -> Market:
         offers, book = self._prices.offers(), self._book
         if offers is not book.offers and offers != book.offers:
             self._book = book = OfferBook(offers)
-        return Market(book, self._prices.facts(), self._prices.allowances(), self._model())
+        return Market(book, self._prices.facts(), self._prices.allowances(), self._model(), self._shardings)

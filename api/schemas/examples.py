@@ -12,8 +12,8 @@ from api.schemas.health import CheckView, LivenessView, ReadinessView
 from api.schemas.journal import EventView, MetricSeries, MetricView
 from api.schemas.ledger import LedgerView
 from api.schemas.offer import OfferList
-from api.schemas.plan import QuoteView
 from api.schemas.problem import ProblemTypeView
+from api.schemas.quote import QuoteView
 from api.schemas.run import RunList, RunView
 from api.schemas.strategy import StrategyList
 from api.schemas.view import View

@@ -71,6 +71,7 @@ class Search:
     front: tuple[Choice, ...]
     by_devices: tuple[Choice, ...]
     refusals: tuple[Refusal, ...]
+    considered: int = 0
 
 
 def make_plan(request: PlanRequest, market: Market, now: datetime) -> Plan:
@@ -90,10 +91,11 @@ def search(request: PlanRequest, market: Market, now: datetime, workloads: Workl
             cheapest_cap(refused),
             [each.told for each in refusals],
         )
-    best = max(choices, key=_better(request.machine.prefer))
+    better = _better(request.machine.prefer)
+    best = max(choices, key=better)
     planning = _planning(request, market, known, best.offer)
     plan = planning.plan(best.window, best.usable)
-    return Search(plan, pareto_front(choices), by_devices(choices, _better(request.machine.prefer)), refusals)
+    return Search(plan, pareto_front(choices), by_devices(choices, better), refusals, len(market.offers))
 
 
 def share_anew(request: PlanRequest, market: Market, offer: Offer, usable: int) -> tuple[StagePlan, ...]:

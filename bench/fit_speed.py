@@ -21,7 +21,7 @@ from orchestrator.domain.cost.coefficients import CellKey, Coefficients, SpeedCe
 
 _TARGET = Path(__file__).parent.parent / "orchestrator/domain/cost/fitted_speed.py"
 _DIGITS = 4
-_HEAD = '''"""Coefficients of the speed model, fitted on {day} to {rows} published measurements. Written by `bench.fit_speed`.
+_HEAD = '''"""Coefficients of the speed model, fitted on {day} to {rows} measurements. Written by `bench.fit_speed`.
 
 {sources}
 """

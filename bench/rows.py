@@ -102,9 +102,12 @@ def _architecture(model: str, folder: Path) -> Architecture:
             return architecture_of("inline", json.loads(model))
         if model.endswith(".json"):
             return architecture_of(model, json.loads((folder / model).read_text(encoding="utf-8")))
-        return known(model)
+        found = known(model)
     except (InvalidInputError, NotFoundError, KeyError, OSError, ValueError) as error:
         raise UnplacedError(f"model {model[:60]!r}: {error}") from error
+    if found is None:
+        raise UnplacedError(f"model {model[:60]!r} is not known by name: give the path of its config.json")
+    return found
 
 
 def _setup(cells: dict[str, str], architecture: Architecture, assumed: list[str]) -> TrainingSetup:

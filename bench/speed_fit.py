@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
@@ -74,12 +74,18 @@ class Spreads:
 UNSPREAD = Spreads(0.1, 0.15, 0.2, 0.35, {})
 
 
-def fit(samples: Sequence[Sample], spreads: Spreads = UNSPREAD) -> Coefficients:
-    """Coefficients of all cells that the samples fall into, and of what a stranger borrows."""
-    efficiencies = Efficiencies(_GPU_BEFORE, _PRECISION_BEFORE)
-    frameworks = _by_framework(samples)
-    fitted = {name: _fit_framework(group, efficiencies) for name, group in frameworks.items()}
-    efficiencies = _learned(fitted, efficiencies)
+Fitted = Mapping[str, tuple[SpeedCell, Mapping[CellKey, SpeedCell]]]
+
+
+def fit_frameworks(samples: Sequence[Sample]) -> Fitted:
+    """Each framework by itself: its middle cell and its own cells. None knows of another."""
+    before = Efficiencies(_GPU_BEFORE, _PRECISION_BEFORE)
+    return {name: _fit_framework(group, before) for name, group in _by_framework(samples).items()}
+
+
+def assemble(fitted: Fitted, spreads: Spreads = UNSPREAD) -> Coefficients:
+    """Coefficients of all cells that were fitted, and of what a stranger borrows."""
+    efficiencies = _learned(fitted, Efficiencies(_GPU_BEFORE, _PRECISION_BEFORE))
     cells = {key: cell for _, own in fitted.values() for key, cell in own.items()}
     cells = {key: replace(cell, sigma=spreads.cells.get(key.framework, spreads.seen)) for key, cell in cells.items()}
     middles = {name: base for name, (base, _) in fitted.items()}
@@ -174,7 +180,7 @@ def _cell(base: Mapping[str, float], own: Mapping[str, float], efficiency: float
     return SpeedCell(**values, sigma=0.1, rows=rows, source=f"fitted to {rows} rows of {key.framework}")
 
 
-def _learned(fitted: Mapping[str, tuple[SpeedCell, Mapping[CellKey, SpeedCell]]], before: Efficiencies) -> Efficiencies:
+def _learned(fitted: Fitted, before: Efficiencies) -> Efficiencies:
     """What the cells say of accelerators and precisions, drawn towards what was thought before."""
     by_gpu: dict[str, list[float]] = defaultdict(list)
     by_precision: dict[str, list[float]] = defaultdict(list)
@@ -192,6 +198,3 @@ def _mean(cells: Sequence[SpeedCell], source: str) -> SpeedCell:
     """The geometric mean of each coefficient."""
     values = {name: math.exp(fmean(math.log(getattr(cell, name)) for cell in cells)) for name in _NAMES}
     return SpeedCell(**values, sigma=0.35, rows=sum(cell.rows for cell in cells), source=source)
-
-
-COEFFICIENT_NAMES = tuple(each.name for each in fields(SpeedCell))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.speed_fit import Spreads, blended_sigma, fit, quantile_sigma, residual
+from bench.speed_fit import Spreads, assemble, blended_sigma, fit_frameworks, quantile_sigma, residual
 from bench.speed_samples import Sample
-from orchestrator.domain.cost.coefficients import cell_key, family_of
+from orchestrator.domain.cost.coefficients import Coefficients, cell_key, family_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class HeldOut:
     @property
     def speed_error(self) -> float:
         """Predicted over measured tokens/s, less one."""
-        return float(2.718281828459045**-self.error) - 1.0
+        return math.expm1(-self.error)
 
 
 _WITHIN: Mapping[str, Callable[[Sample], object]] = {
@@ -41,12 +42,13 @@ def hold_out(samples: Sequence[Sample]) -> dict[str, list[HeldOut]]:
     for sample in samples:
         by_framework[sample.setup.framework].append(sample)
     found: dict[str, list[HeldOut]] = {name: [] for name in (*_WITHIN, "framework")}
+    fitted = fit_frameworks(samples)
     for name, group in sorted(by_framework.items()):
-        others = [each for each in samples if each.setup.framework != name]
-        found["framework"] += _predicted(others, group, "framework")
+        others = {other: cells for other, cells in fitted.items() if other != name}
+        found["framework"] += _predicted(assemble(others), group, "framework")
         for fold, key in _WITHIN.items():
             for kept, left in _splits(group, key):
-                found[fold] += _predicted(kept, left, fold)
+                found[fold] += _predicted(assemble(fit_frameworks(kept)), left, fold)
     return found
 
 
@@ -58,8 +60,7 @@ def _splits(group: Sequence[Sample], key: Callable[[Sample], object]) -> Iterato
         yield [each for each in group if str(key(each)) != value], [each for each in group if str(key(each)) == value]
 
 
-def _predicted(kept: Sequence[Sample], left: Sequence[Sample], fold: str) -> list[HeldOut]:
-    coefficients = fit(kept)
+def _predicted(coefficients: Coefficients, left: Sequence[Sample], fold: str) -> list[HeldOut]:
     cells = coefficients.cells
     return [
         HeldOut(each, fold, residual(each, coefficients)[0], cell_key(each.setup, each.gpu) in cells) for each in left

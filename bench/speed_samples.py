@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.rows import Row, read_rows
 from bench.row_words import framework_of, gpu_of
+from bench.rows import Row, read_rows
 from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.known import known
@@ -17,8 +17,8 @@ from orchestrator.domain.cost.setup import Checkpointing, Method, Sharding, Trai
 _NOISE = 0.04  # of log seconds: one run against the next
 _SWIFT_NOISE = 0.10  # its tokens are a mean over a data set whose lengths are told by their mean alone
 _ROUNDING = 0.1 / math.sqrt(12)  # Qwen's tables give seconds an iteration to one decimal
-# cls-fudan-news has 3234 tokens a sample on average. Under a lower limit its seconds fall as if longer samples were left
-# out rather than cut: the mean length by limit that the table's own seconds at four limits are in proportion to.
+# cls-fudan-news has 3234 tokens a sample on average. Under a lower limit its seconds fall as if longer samples were
+# left out rather than cut: the mean length by limit that the table's own seconds at four limits are in proportion to.
 _NEWS_LENGTHS = {512: 350, 1024: 620, 2048: 1100, 8192: 3234}
 # ALiBi, which no flash kernel of its time computed; a tokenizer that needs half as many tokens again for Chinese.
 _NOT_COMPARABLE = ("baichuan2-13b", "openbuddy-zephyr")
@@ -62,6 +62,13 @@ def _lines(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def _model(name: str) -> Architecture:
+    found = known(name)
+    if found is None:
+        raise ValueError(f"model {name!r} is not known")
+    return found
+
+
 def _stated(row: Row) -> Sample | None:
     if row.tokens_per_s_per_gpu is None or row.cells.get("seq_len_kind", "").startswith(_PADDED):
         return None
@@ -73,8 +80,8 @@ def _stated(row: Row) -> Sample | None:
 
 
 def _swift(row: Row) -> Sample | None:
-    """Samples a second of a data set under a limit: the mean length is what a sample costs. With several in a batch they
-    are padded to the longest, of which nothing is known."""
+    """Samples a second of a data set under a limit: the mean length is what a sample costs. With several in a batch
+    they are padded to the longest, of which nothing is known."""
     length = _NEWS_LENGTHS.get(row.setup.sequence_len)
     speed = row.cells.get("raw_speed", "")
     if length is None or not speed or row.setup.micro_batch > 1 or row.source != "ms-swift":
@@ -117,7 +124,7 @@ def _mlperf(line: dict[str, str]) -> Sample | None:
     )
     seconds = setup.step_tokens / devices / float(line["tokens_per_s_per_accel"])
     name = f"mlperf-{line['round']}-{line['org']}-{line['system']}"
-    return Sample(name, "mlperf", "llama2-70b", known("llama2-70b"), setup, gpu, seconds, 0.06)
+    return Sample(name, "mlperf", "llama2-70b", _model("llama2-70b"), setup, gpu, seconds, 0.06)
 
 
 def _peft(line: dict[str, str]) -> Sample | None:
@@ -140,5 +147,5 @@ def _peft(line: dict[str, str]) -> Sample | None:
     )
     seconds = float(line["sum_train_time_s"]) / steps
     return Sample(
-        line["experiment"], "peft-metamathqa", line["model"], known(line["model"]), setup, gpu, seconds, _NOISE
+        line["experiment"], "peft-metamathqa", line["model"], _model(line["model"]), setup, gpu, seconds, _NOISE
     )

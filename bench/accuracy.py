@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
-from bench.rows import Row, Unplaced, read_rows
-from orchestrator.domain.cost.coefficients import family_of
 from orchestrator.domain.cost.fitted_memory import MEMORY_COEFFICIENTS
 from orchestrator.domain.cost.fitted_speed import COEFFICIENTS
-from orchestrator.domain.cost.gpus import GIB
 from orchestrator.domain.cost.memory import predict_memory
+
+from bench.rows import Row, Unplaced, read_rows
+from orchestrator.domain.cost.coefficients import family_of
+from orchestrator.domain.cost.gpus import GIB
 from orchestrator.domain.cost.prediction import Prediction
 from orchestrator.domain.cost.speed_model import predict_step
 
@@ -159,7 +160,8 @@ def _line(label: str, judged: Sequence[Judged], name: str) -> str:
     errors = [each.error for each in judged]
     sizes = [abs(error) for error in errors]
     covered = fmean(each.covered for each in judged)
-    line = f"{label[:43]:<44}{len(judged):>6}{fmean(sizes):>9.1%}{median(sizes):>9.1%}{fmean(errors):>+9.1%}{covered:>7.0%}"
+    figures = f"{fmean(sizes):>9.1%}{median(sizes):>9.1%}{fmean(errors):>+9.1%}{covered:>7.0%}"
+    line = f"{label[:43]:<44}{len(judged):>6}{figures}"
     if name != MEMORY:
         return line
     return f"{line}{fmean(each.measured > _UNDER * each.p95 for each in judged):>11.1%}"

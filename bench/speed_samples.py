@@ -72,6 +72,8 @@ def _model(name: str) -> Architecture:
 def _stated(row: Row) -> Sample | None:
     if row.tokens_per_s_per_gpu is None or row.cells.get("seq_len_kind", "").startswith(_PADDED):
         return None
+    if any(each.copies > each.active for each in row.architecture.linears):
+        return None  # mixtures: two rows of one model say nothing of the framework's dense ones
     seconds = row.setup.step_tokens / row.setup.devices / row.tokens_per_s_per_gpu
     noise = _NOISE
     if row.cells.get("raw_speed_unit", "").startswith("s/iter"):

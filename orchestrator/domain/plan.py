@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.domain.budget import Limit, Window
+from orchestrator.domain.cost.calibration import Predicted
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.stages import StageKind
 
@@ -33,7 +34,8 @@ class StagePlan:
 
     `seconds` is its share of the window (0 = left out, or done before this plan), `expected` what it will take at p50,
     its own start-up included. For trainings, `intended_steps` is what the strategy can use and `planned_steps` what is
-    expected to fit, those done before included.
+    expected to fit, those done before included. `predicted` is what the cost model foretold before anything of the
+    stage was measured, None where it foretold nothing; measuring does not change it.
     """
 
     kind: StageKind
@@ -43,6 +45,7 @@ class StagePlan:
     intended_steps: int = 0
     planned_steps: int = 0
     seconds_per_step: float = 0.0
+    predicted: Predicted | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from orchestrator.ports.store import RunChange, RunRecord
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.guard_budgets import GuardBudgets
+from orchestrator.services.learn import Learn
 from orchestrator.services.reap import Reap
 from orchestrator.services.top_up_budget import TopUpBudget
 from tests.unit.domain.making import spec
@@ -71,7 +72,9 @@ class Simulation:
         self.guard_alive = True
         notify, wakeup = MemoryNotify(), MemoryWakeup()
         self._ids = SequenceIds()
-        self._advance = AdvanceRun(self.store, self.compute, AxolotlTrainer("cuda"), self.prices, self.clock, notify)
+        self._advance = AdvanceRun(
+            self.store, self.compute, AxolotlTrainer("cuda"), self.prices, self.clock, notify, Learn(self.store)
+        )
         self._guard = GuardBudgets(self.store, self.compute, self.clock)
         self._reap = Reap(self.store, self.compute)
         self.cancel = CancelRun(self.store, self.clock, wakeup, notify)

@@ -18,8 +18,13 @@ OUTLIER_DEVIATIONS = 6.0
 """A step is a pause (an evaluation, a checkpoint, a disk that was busy) when it is longer than the median by so many
 normal-consistent median absolute deviations. Rows of unequal length stay far below: a log-normal step time with a
 spread of 40 % passes it once in some 2,000 steps."""
+LEAST_FOR_SLOPE = 12
+"""With fewer steps a slope would fit their noise."""
 LEAST_DEVIATION = 0.02
 """Share of the median that a deviation counts as at least, or steps of equal length would make jitter an outlier."""
+MOST_PAUSED = 0.15
+"""Pauses are rare: where more than this share of the steps would be one, they are how this machine runs (a neighbour
+takes its turns), and belong to the step time."""
 DRIFT_ERRORS = 3.0
 """The first and the last third of a window differ by drift, not by chance, when they are so many standard errors
 apart."""
@@ -67,8 +72,11 @@ def paused_after(marks: Sequence[Mark], seconds: float) -> tuple[Mark, ...]:
     return (*marks[:-1], replace(marks[-1], paused=marks[-1].paused + seconds))
 
 
-def measure(marks: Iterable[Mark], window: int | None = WINDOW) -> Pace | None:
+def measure(marks: Iterable[Mark], window: int | None = WINDOW, tokens_per_step: float | None = None) -> Pace | None:
     """The pace of the first `window` steps (None: of all), None while they are too few to say.
+
+    With `tokens_per_step`, the mean over the whole dataset, the pace is that of an average step: rows of unequal length
+    make the first sixty steps a poor sample, whose tokens, and so whose seconds, are off by a known amount.
 
     The first mark is where the process began. Steps that took no time or went backwards (a clock that was set) are
     left out. A mean, not a median: with rows of unequal length it is the mean that the remaining steps will take.
@@ -80,8 +88,13 @@ def measure(marks: Iterable[Mark], window: int | None = WINDOW) -> Pace | None:
     drifting = _drifts(kept)
     used = kept[len(kept) // 2 :] if drifting else kept
     mean, steps = _mean(used), sum(each.steps for each in used)
-    tokens = sum(each.tokens for each in used)
-    return Pace(mean, _error(used), steps, tokens / (mean * steps), drifting)
+    rate = sum(each.tokens for each in used) / (mean * steps)
+    if tokens_per_step is not None and len(used) >= LEAST_FOR_SLOPE:
+        slope = _slope(used)
+        # What the tokens explain is taken out before the scatter is judged.
+        used = [replace(each, seconds=each.seconds + slope * (tokens_per_step - each.tokens / each.steps))
+                for each in used]  # fmt: skip
+    return Pace(_mean(used), _error(used), steps, rate, drifting)
 
 
 def _settled(marks: Sequence[Mark], window: int | None) -> list[_Stretch]:
@@ -102,7 +115,17 @@ def _without_pauses(stretches: Sequence[_Stretch]) -> list[_Stretch]:
     middle = statistics.median(each.seconds for each in stretches)
     deviation = MAD_TO_DEVIATION * statistics.median(abs(each.seconds - middle) for each in stretches)
     longest = middle + OUTLIER_DEVIATIONS * max(deviation, LEAST_DEVIATION * middle)
-    return [each for each in stretches if each.seconds <= longest]
+    kept = [each for each in stretches if each.seconds <= longest]
+    return kept if len(kept) >= (1 - MOST_PAUSED) * len(stretches) else list(stretches)
+
+
+def _slope(stretches: Sequence[_Stretch]) -> float:
+    """Seconds that one more token in a step takes, by least squares: the regression estimator of a mean (Cochran,
+    Sampling Techniques, 3rd ed., chapter 7). 0 where all steps have as many tokens, or more take less time."""
+    per_step = [each.tokens / each.steps for each in stretches]
+    if max(per_step) == min(per_step):
+        return 0.0
+    return max(statistics.linear_regression(per_step, [each.seconds for each in stretches]).slope, 0.0)
 
 
 def _mean(stretches: Sequence[_Stretch]) -> float:

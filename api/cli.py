@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from api.cli_calibration import calibration
 from api.cli_client import inside, run_path
 from api.cli_datasets import datasets, upload
 from api.cli_doctor import installed
@@ -41,6 +42,7 @@ app.command()(watch)
 app.command()(upload)
 app.command()(datasets)
 app.command()(push)
+app.command()(calibration)
 
 
 @app.command()

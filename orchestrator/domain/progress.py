@@ -39,7 +39,7 @@ def _absorb_line(run: Run, stage: Stage, line: Mapping[str, JsonValue]) -> tuple
             stage,
             step=_count(line.get("step")),
             max_steps=_count(line.get("max_steps")),
-            peak_memory=_peak(line) or stage.peak_memory,
+            peak_memory=_peak(line, stage.peak_memory or PeakMemory()),
         )
     elif event == "sized":
         seconds = line.get("seconds_per_step")
@@ -56,10 +56,14 @@ def _absorb_line(run: Run, stage: Stage, line: Mapping[str, JsonValue]) -> tuple
     return run, stage
 
 
-def _peak(line: Mapping[str, JsonValue]) -> PeakMemory | None:
-    """None for a line without any, such as a node of before wrote."""
-    names = ("device_reserved_peak_bytes", "device_allocated_peak_bytes", "process_resident_peak_bytes")
-    sizes = [_count(line.get(name)) or None for name in names]
+def _peak(line: Mapping[str, JsonValue], known: PeakMemory) -> PeakMemory | None:
+    """What is `known`, raised by what the line tells; None while there is nothing, as from a node of before."""
+    told = (
+        (known.device_reserved, line.get("device_reserved_peak_bytes")),
+        (known.device_allocated, line.get("device_allocated_peak_bytes")),
+        (known.process_resident, line.get("process_resident_peak_bytes")),
+    )
+    sizes = [max(held or 0, _count(size)) or None for held, size in told]
     return PeakMemory(*sizes) if any(sizes) else None
 
 

@@ -36,7 +36,8 @@ def peak_memory(device: Any, world_size: int = 1) -> dict[str, int]:
 def resident_peak(status: Path = STATUS) -> int:
     """Bytes of this process that were in memory at most; 0 where the system does not say.
 
-    Not `getrusage`: its figure is carried over from the process that started this one.
+    Not `getrusage`: its figure is carried over from the process that started this one. The kernel counts pages in
+    batches, so that of two readings the later one can be smaller by a few of them.
     """
     try:
         lines = status.read_text().splitlines()

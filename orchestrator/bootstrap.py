@@ -21,9 +21,9 @@ from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
 from orchestrator.adapters.system.clock import SystemClock
 from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
+from orchestrator.domain.cost.fitted import FITTED
 from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
 from orchestrator.domain.money import MICROS_PER_DOLLAR
-from orchestrator.domain.shares import Overheads
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute
@@ -42,6 +42,7 @@ from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
 from orchestrator.services.learn import Learn
 from orchestrator.services.learned import Learned
+from orchestrator.services.markets import Markets
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
 from orchestrator.services.quote import QuoteRun
@@ -104,7 +105,8 @@ class Application:
 
 def assemble(settings: Settings, ports: Ports) -> Application:
     """The use cases on `ports`."""
-    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), ports.prices, ports.clock)
+    markets = Markets(ports.prices, FITTED)
+    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), markets, ports.clock)
     return Application(
         settings=settings,
         quote=quote,
@@ -117,7 +119,7 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         push=PushResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.wakeup, ports.notify),
         publish=PublishResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.notify),
         advance=AdvanceRun(
-            ports.store, ports.compute, ports.trainer, ports.prices, ports.clock, ports.notify, Learn(ports.store)
+            ports.store, ports.compute, ports.trainer, markets, ports.clock, ports.notify, Learn(ports.store)
         ),
         guard=GuardBudgets(ports.store, ports.compute, ports.clock),
         sweep=Sweep(ports.store, ports.clock, ports.wakeup),
@@ -185,7 +187,7 @@ def _prices(settings: Settings, clock: Clock) -> LocalPrices:
     return LocalPrices(
         micros_per_device_hour=int(settings.local_dollars_per_device_hour * MICROS_PER_DOLLAR),
         allowances=Allowances(settings.detect_seconds, settings.checkpoint_seconds, settings.teardown_seconds),
-        overheads=Overheads(provision=1, startup=settings.local_startup_seconds),
+        startup_seconds=settings.local_startup_seconds,
         clock=clock,
         gpus=settings.local_gpus,
     )

@@ -21,16 +21,19 @@ from api.schemas.view import View
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Allowances, bill
 from orchestrator.domain.cost.calibration import Observation, Quantity, accuracy, corrections
+from orchestrator.domain.cost.fitted import FITTED
 from orchestrator.domain.funding import plan_request, plan_stages
 from orchestrator.domain.ids import RunId, StageId, dataset_id, lease_id
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.money import Rate, parse_dollars
+from orchestrator.domain.offer_book import OfferBook
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import make_plan
+from orchestrator.domain.overheads import NOTHING
+from orchestrator.domain.planner import Market, search
+from orchestrator.domain.providers import ProviderFacts, Spread
 from orchestrator.domain.run import DatasetRef, Run, RunSpec
-from orchestrator.domain.shares import Overheads
 from orchestrator.domain.stages import StageStatus
 from orchestrator.domain.strategies import Wishes, expand, find_strategy
 from orchestrator.ports.artifacts import Artifact, LogSlice
@@ -70,13 +73,16 @@ _SPEC = RunSpec(
     seed=42,
     name="first try",
 )
-_PLAN = make_plan(
+_PROVIDER = ProviderFacts(
+    "local", 1, 1, Spread(1, 2, "an example"), NOTHING, Spread(1e8, 2e7, "an example"), NOTHING, 0, None, True,
+    "an example", startup=Spread(15, 30, "an example"),
+)  # fmt: skip
+_FOUND = search(
     plan_request(_SPEC, (), _CAP, None),
-    (_OFFER,),
-    {"local": Overheads(provision=1, startup=15)},
-    {"local": Allowances(detect=2, checkpoint=8, teardown=3)},
+    Market(OfferBook((_OFFER,)), {"local": _PROVIDER}, {"local": Allowances(2, 8, 3)}, FITTED()),
     _STARTED,
 )
+_PLAN = _FOUND.plan
 
 
 def _reading() -> RunReading:
@@ -178,7 +184,7 @@ EXAMPLES: Mapping[str, View] = {
         RunView.of(_READING),
         RunList.of(ReadingPage((_READING,), None)),
         LedgerView.of(_READING),
-        QuoteView.of(Quote(_SPEC, _CAP, _PLAN)),
+        QuoteView.of(Quote(_SPEC, _CAP, _FOUND)),
         OfferList(offers=[OfferView.of(_OFFER)]),
         StrategyList.whole((_STRATEGY,)),
         CalibrationView.of(_CALIBRATION),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.ids import LeaseId, RunId, stage_id
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lifecycle import HOLDS_LEASE, Outcome, RunEvent, RunStatus, next_status
@@ -70,6 +71,7 @@ class RunSpec:
     preferences: DatasetRef | None = None
     harness: Harness | None = None
     notes: tuple[str, ...] = ()
+    architecture: Architecture | None = None
 
     @property
     def trainings(self) -> tuple[StageSpec, ...]:

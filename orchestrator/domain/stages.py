@@ -72,7 +72,8 @@ class StageSpec:
 
     For trainings: `recipe` is complete and in the trainer's keys, `share` weighs this training's part of the training
     time, `continues` says that it goes on with the adapter before it instead of a merged model, `cycle` of `cycles`
-    counts ReLoRA's. `on_pairs` trainings read the preference pairs themselves.
+    counts ReLoRA's. `on_pairs` trainings read the preference pairs themselves. `pinned` are the keys of the recipe that
+    the user chose, of those that a plan would choose otherwise.
     """
 
     kind: StageKind
@@ -83,6 +84,7 @@ class StageSpec:
     continues: bool = False
     cycle: int = 1
     cycles: int = 1
+    pinned: tuple[str, ...] = ()
 
     @property
     def on_pairs(self) -> bool:

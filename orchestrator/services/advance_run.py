@@ -17,12 +17,11 @@ from orchestrator.domain.run import Run
 from orchestrator.domain.stages import Stage, StageStatus
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute, JobKey, JobOrder
-from orchestrator.ports.prices import Prices
 from orchestrator.ports.signals import Notify
 from orchestrator.ports.store import RunChange, RunRecord, Store
 from orchestrator.ports.trainer import Trainer
 from orchestrator.services.learn import Learn
-from orchestrator.services.quote import market_of
+from orchestrator.services.markets import Markets
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class AdvanceRun:
         store: Store,
         compute: Compute,
         trainer: Trainer,
-        prices: Prices,
+        markets: Markets,
         clock: Clock,
         notify: Notify,
         learn: Learn,
@@ -59,7 +58,7 @@ class AdvanceRun:
         self._store = store
         self._compute = compute
         self._trainer = trainer
-        self._prices = prices
+        self._markets = markets
         self._clock = clock
         self._notify = notify
         self._learn = learn
@@ -84,9 +83,7 @@ class AdvanceRun:
 
     def _observe(self, record: RunRecord) -> Facts:
         machine, job = self._look(record)
-        return Facts(
-            record.run, record.lease, record.postings, machine, job, market_of(self._prices), self._clock.now()
-        )
+        return Facts(record.run, record.lease, record.postings, machine, job, self._markets.market(), self._clock.now())
 
     def _look(self, record: RunRecord) -> tuple[MachineView | None, JobView | None]:
         lease = record.lease

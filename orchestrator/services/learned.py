@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchestrator.domain.cost.calibration import (
-    NOISE_SD,
-    PRIOR_SD,
     Accuracy,
     Observation,
     Quantity,
     accuracy,
-    corrections,
+    corrections_in_force,
     summary,
 )
 from orchestrator.domain.cost.coefficients import CellKey, Correction
@@ -61,11 +59,9 @@ class Learned:
     """Reads the store at most once in `REFRESH`, and then a single row unless something was learned. To be asked
     outside of transactions, by any number of threads."""
 
-    def __init__(self, store: Store, clock: Clock, prior_sd: float = PRIOR_SD, noise_sd: float = NOISE_SD) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._prior_sd = prior_sd
-        self._noise_sd = noise_sd
         self._snapshot: _Snapshot | None = None
 
     def corrections(self, quantity: Quantity = Quantity.SECONDS_PER_STEP) -> Mapping[CellKey, Correction]:
@@ -91,7 +87,7 @@ class Learned:
         newest = next((stored.seq for stored in self._store.observations(1)), 0)
         if held is None or held.newest != newest:
             found = tuple(stored.observation for stored in self._store.observations(MOST_OBSERVATIONS))
-            learned = {each: corrections(found, self._prior_sd, self._noise_sd, each) for each in CORRECTED}
+            learned = {each: corrections_in_force(found, each) for each in CORRECTED}
             snapshot = _Snapshot(now, newest, found, learned)
         else:
             snapshot = _Snapshot(now, newest, held.observations, held.corrections)

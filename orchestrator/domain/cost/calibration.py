@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from orchestrator.domain.cost.coefficients import CellKey, Correction
+from orchestrator.domain.cost.gpus import GPUS
 from orchestrator.domain.ids import RunId
 
 K = TypeVar("K", bound=Hashable)
@@ -26,6 +27,11 @@ PRIOR_SD = 0.35
 """How far off a cell may well be before anything was measured: a factor of 1.4 either way."""
 NOISE_SD = 0.08
 """How far two stages of one cell differ from its mean: other models, lengths and batches, and the machine's own day."""
+PRIOR_SD_WITHOUT_SHEET = 0.85
+"""The same of a device that has no data sheet here, such as a CPU, where nothing but FLOPs is reckoned: what a prior's
+p90 of three times its middle comes to."""
+NOISE_SD_WITHOUT_SHEET = 0.3
+"""There two trainings of one cell differ by far more, since its model is so plain."""
 CLIP_DEVIATIONS = 3.0
 LEAST_FOR_MEDIAN = 3
 """With so many stages their median, not the prior, says what is wild."""
@@ -160,6 +166,17 @@ def corrections(
         mean = math.fsum(ratios) / noise_sd**2 / precision
         found[cell] = Correction(mean, precision**-0.5, count)
     return found
+
+
+def corrections_in_force(observations: Iterable[Observation], quantity: Quantity) -> Mapping[CellKey, Correction]:
+    """`corrections` with the spreads of this module, devices with and without a data sheet each with their own."""
+    held = list(observations)
+    known = [each for each in held if each.gpu in GPUS]
+    others = [each for each in held if each.gpu not in GPUS]
+    return {
+        **corrections(known, PRIOR_SD, NOISE_SD, quantity),
+        **corrections(others, PRIOR_SD_WITHOUT_SHEET, NOISE_SD_WITHOUT_SHEET, quantity),
+    }
 
 
 def clipped(ratios: Sequence[float], prior_sd: float, noise_sd: float) -> list[float]:

@@ -35,7 +35,6 @@ from orchestrator.domain.budget import Allowances
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.run import Run
-from orchestrator.domain.shares import Overheads
 from orchestrator.ports.hub import Hub
 from orchestrator.settings import Settings
 
@@ -92,7 +91,7 @@ def make_service(
         store=store,
         compute=compute,
         trainer=AxolotlTrainer("cpu"),
-        prices=LocalPrices(4_000_000, Allowances(2, 8, 3), Overheads(1, 15), clock, gpus=0),
+        prices=LocalPrices(4_000_000, Allowances(2, 8, 3), 15, clock, gpus=0),
         inputs=FolderInputs(str(model), str(dataset), None, (home,), uploads=FolderDatasets(settings.uploads)),
         datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(home / "runs"),

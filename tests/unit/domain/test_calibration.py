@@ -17,6 +17,7 @@ from orchestrator.domain.cost.calibration import (
     accuracy,
     clipped,
     corrections,
+    corrections_in_force,
     summary,
 )
 from orchestrator.domain.cost.coefficients import CellKey, Correction
@@ -24,6 +25,7 @@ from orchestrator.domain.ids import RunId
 from tests.unit.domain.making import NOW, RUN
 
 H200 = CellKey("axolotl", "H200", "lora", "bf16")
+SECONDS = Quantity.SECONDS_PER_STEP
 CPU = CellKey("axolotl", "CPU", "lora", "fp32")
 
 
@@ -111,6 +113,13 @@ def test_cells_and_quantities_never_mix() -> None:
     assert set(memory) == {H200}
     assert memory[H200] == learned(1.5)
     assert corrections([]) == {}
+
+
+def test_a_device_without_a_data_sheet_may_be_further_off_and_is_surer_later() -> None:
+    found = corrections_in_force([observed(2.0, cell) for cell in (CPU, H200) for _ in range(4)], SECONDS)
+    assert found[H200] == learned(*[2.0] * 4)
+    assert found[CPU].sigma > 3 * found[H200].sigma
+    assert found[CPU].log_factor == pytest.approx(math.log(2), rel=0.05)
 
 
 def test_the_accuracy_is_counted_right() -> None:

@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.budget import Limit, Window
 from orchestrator.domain.cost.calibration import Observation, Predicted, Quantity, Span
 from orchestrator.domain.cost.coefficients import CellKey
-from orchestrator.domain.funding import plan_request, plan_stages
 from orchestrator.domain.ids import StageId
 from orchestrator.domain.journal import Entry, EntryKind
 from orchestrator.domain.learning import observations_of, stage_facts
 from orchestrator.domain.money import Money
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.planner import make_plan
+from orchestrator.domain.plan import Estimate, Plan, StagePlan
 from orchestrator.domain.run import Run
-from orchestrator.domain.stages import ExitCause, PeakMemory, Stage, StageExit, StageStatus
-from tests.unit.domain.making import NOW, RUN, market, offer, run
+from orchestrator.domain.stages import ExitCause, PeakMemory, Stage, StageExit, StageKind, StageStatus
+from tests.unit.domain.making import ALLOWANCES, NOW, RUN, offer, run
 
 CELL = CellKey("axolotl", "H200", "lora", "bf16")
 TRAIN = StageId("01-train")
@@ -59,12 +58,13 @@ def trained(predicted: Predicted | None = PREDICTED, **stage: Any) -> Run:
     """A run whose training has ended well on two H200."""
     wish = run()
     machine = offer(accelerator="H200", accelerator_count=2)
-    whole = market(machine)
-    plan: Plan = make_plan(
-        plan_request(wish.spec, (), Money(50_000_000), None), whole.offers, whole.overheads, whole.allowances, NOW
+    window = Window(NOW, 3600, Money(50_000_000), Limit.BUDGET, ALLOWANCES)
+    parts = (
+        StagePlan(StageKind.TRAIN, "LoRA", 3000, 160, 20, 20, 1.0, predicted=predicted),
+        StagePlan(StageKind.EVALUATE, "both", 300, 100),
     )
-    plan = replace(plan, stages=(replace(plan.stages[0], predicted=predicted), *plan.stages[1:]))
-    first, *others = plan_stages(wish, plan)
+    plan = Plan(machine, window, parts, Estimate(1, 2, 3), Estimate(1, 2, 3), None, ())
+    first, *others = wish.all_stages
     done: dict[str, Any] = {
         "status": StageStatus.DONE,
         "attempt": 2,

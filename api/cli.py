@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from api.cli_calibration import calibration
 from api.cli_client import inside, run_path
 from api.cli_datasets import datasets, upload
 from api.cli_doctor import installed
@@ -44,6 +45,7 @@ app.command()(datasets)
 app.command()(push)
 app.command()(offers)
 app.add_typer(prices, name="prices")
+app.command()(calibration)
 
 
 @app.command()

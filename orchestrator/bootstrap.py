@@ -44,6 +44,8 @@ from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
+from orchestrator.services.learn import Learn
+from orchestrator.services.learned import Learned
 from orchestrator.services.markets import JoinedPrices, Markets
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
@@ -102,6 +104,7 @@ class Application:
     sweep: Sweep
     reap: Reap
     health: CheckHealth
+    learned: Learned
     changes: Changes
     store: Store
     clock: Clock
@@ -123,11 +126,14 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         top_up=TopUpBudget(ports.store, ports.clock, ports.wakeup, ports.notify),
         push=PushResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.wakeup, ports.notify),
         publish=PublishResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.notify),
-        advance=AdvanceRun(ports.store, ports.compute, ports.trainer, markets, ports.clock, ports.notify),
+        advance=AdvanceRun(
+            ports.store, ports.compute, ports.trainer, markets, ports.clock, ports.notify, Learn(ports.store)
+        ),
         guard=GuardBudgets(ports.store, ports.compute, ports.clock),
         sweep=Sweep(ports.store, ports.clock, ports.wakeup),
         reap=Reap(ports.store, ports.compute),
         health=CheckHealth(ports.store, ports.clock, ports.probes),
+        learned=Learned(ports.store, ports.clock),
         changes=ports.changes,
         store=ports.store,
         clock=ports.clock,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from api.schemas.calibration import CalibrationView
 from api.schemas.datasets import UploadedDatasetList, UploadedDatasetView
 from api.schemas.files import ArtifactList, ArtifactView, LogView
 from api.schemas.health import CheckView, LivenessView, ReadinessView
@@ -19,6 +20,7 @@ from api.schemas.strategy import StrategyList
 from api.schemas.view import View
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Allowances, bill
+from orchestrator.domain.cost.calibration import Observation, Quantity, accuracy, corrections
 from orchestrator.domain.cost.fitted import FITTED
 from orchestrator.domain.funding import plan_request, plan_stages
 from orchestrator.domain.ids import RunId, StageId, dataset_id, lease_id
@@ -36,6 +38,8 @@ from orchestrator.domain.stages import StageStatus
 from orchestrator.domain.strategies import Wishes, expand, find_strategy
 from orchestrator.ports.artifacts import Artifact, LogSlice
 from orchestrator.ports.datasets import UploadedDataset
+from orchestrator.ports.store import StoredObservation
+from orchestrator.services.learned import CalibrationReading, CellReading
 from orchestrator.services.quote import Quote
 from orchestrator.services.read import ReadingPage, RunReading
 from orchestrator.services.read_offers import ListedOffer, OfferPage
@@ -147,6 +151,34 @@ _UPLOADED = UploadedDatasetView.of(
     )
 )
 
+_OBSERVED = Observation(
+    run_id=_RUN_ID,
+    stage_index=0,
+    attempt=1,
+    at=_NOW,
+    framework="axolotl",
+    gpu=_OFFER.accelerator,
+    gpu_count=1,
+    method="dora",
+    precision="bf16",
+    model=_SPEC.model,
+    quantity=Quantity.SECONDS_PER_STEP,
+    predicted=0.41,
+    predicted_low=0.33,
+    predicted_high=0.51,
+    actual=0.44,
+)
+_CALIBRATION = CalibrationReading(
+    cells=(
+        CellReading(
+            _OBSERVED.quantity, _OBSERVED.cell, accuracy([_OBSERVED]), corrections([_OBSERVED])[_OBSERVED.cell]
+        ),
+    ),
+    overall=accuracy([_OBSERVED]),
+    observations=(StoredObservation(12, _OBSERVED),),
+    next_before=None,
+)
+
 EXAMPLES: Mapping[str, View] = {
     type(example).__name__: example
     for example in (
@@ -156,6 +188,7 @@ EXAMPLES: Mapping[str, View] = {
         QuoteView.of(Quote(_SPEC, _CAP, _FOUND)),
         OfferList.of(OfferPage((ListedOffer(_OFFER, 0, False),), 1, None, ())),
         StrategyList.whole((_STRATEGY,)),
+        CalibrationView.of(_CALIBRATION),
         MetricSeries(metrics=[MetricView.of(_STEP)], next=_STEP.seq, more=False),
         LOG,
         ArtifactList(

@@ -66,5 +66,10 @@ class ArtifactsQuery(QueryParameters):
     )
 
 
+class CalibrationQuery(QueryParameters):
+    after: Annotated[int, Field(ge=0, le=MOST_SEQ)] | None = Field(None, description="The `next` of the page before.")
+    limit: int = Field(50, ge=1, le=200, description="Observations on a page.")
+
+
 class EventsQuery(QueryParameters):
     after: Seq = Field(0, description="Only entries after this `seq`. `Last-Event-ID` overrules it.")

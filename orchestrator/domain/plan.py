@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.domain.budget import Limit, Window
+from orchestrator.domain.cost.calibration import Predicted
 from orchestrator.domain.cost.layout import Layout
 from orchestrator.domain.cost.model import Fit
 from orchestrator.domain.cost.prediction import Term
@@ -49,7 +50,8 @@ class StagePlan:
     `planned_steps` what is expected to fit, those done before included; `sure_steps` fit at p95 of the step's time.
     `tokens` are those of the steps still to be made, padding not counted. `layout` says how the training is cut for
     the machine, `fit` what it needs of a device's memory (bytes); `step_terms` (seconds) add up to the step's time, and
-    `memory_terms` (bytes) to the peak.
+    `memory_terms` (bytes) to the peak. `predicted` is what the cost model foretold before anything of the stage was
+    measured, None where it foretold nothing; measuring does not change it.
     """
 
     kind: StageKind
@@ -67,6 +69,7 @@ class StagePlan:
     speed_source: str = ""
     step_terms: tuple[Term, ...] = ()
     memory_terms: tuple[Term, ...] = ()
+    predicted: Predicted | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from orchestrator.ports.store import RunChange, RunRecord
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
 from orchestrator.services.guard_budgets import GuardBudgets
+from orchestrator.services.learn import Learn
 from orchestrator.services.markets import Markets
 from orchestrator.services.reap import Reap
 from orchestrator.services.top_up_budget import TopUpBudget
@@ -74,7 +75,13 @@ class Simulation:
         notify, wakeup = MemoryNotify(), MemoryWakeup()
         self._ids = SequenceIds()
         self._advance = AdvanceRun(
-            self.store, self.compute, AxolotlTrainer("cuda"), Markets(self.prices, FITTED), self.clock, notify
+            self.store,
+            self.compute,
+            AxolotlTrainer("cuda"),
+            Markets(self.prices, FITTED),
+            self.clock,
+            notify,
+            Learn(self.store),
         )
         self._guard = GuardBudgets(self.store, self.compute, self.clock)
         self._reap = Reap(self.store, self.compute)

@@ -194,6 +194,7 @@ def _inputs(settings: Settings) -> FolderInputs:
         settings.roots,
         settings.default_preferences or (None if settings.default_dataset else str(data / "preferences.jsonl")),
         FolderDatasets(settings.uploads),
+        settings.home.absolute() / "tokens",
     )
 
 

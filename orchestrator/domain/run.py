@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from orchestrator.domain.cost.tokens import TokenFacts
 from orchestrator.domain.ids import LeaseId, RunId, stage_id
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lifecycle import HOLDS_LEASE, Outcome, RunEvent, RunStatus, next_status
@@ -18,7 +19,8 @@ from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus,
 class DatasetRef:
     """Where the rows are: a local file or a hub id, their format, and how many are kept out of training.
 
-    `heldout_format` is that of the rows in `heldout_source`, None when it is the dataset's own.
+    `heldout_format` is that of the rows in `heldout_source`, None when it is the dataset's own. `tokens` are as the
+    first training that reads the rows will see them, None where model or rows are not here to be counted.
     """
 
     source: str
@@ -28,6 +30,7 @@ class DatasetRef:
     heldout_source: str | None = None
     is_local: bool = True
     heldout_format: str | None = None
+    tokens: TokenFacts | None = None
 
     @property
     def train_rows(self) -> int | None:

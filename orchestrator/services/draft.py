@@ -19,6 +19,7 @@ from orchestrator.services.adopted import named_in_recipe, otherwise_than_said, 
 from orchestrator.services.harness import parse_harness
 from orchestrator.services.overrides import meant_for, own_overrides
 from orchestrator.services.rows import choose_rows
+from orchestrator.services.tokens import with_tokens
 from orchestrator.services.trainings import fitted, settled
 
 MAX_HOURS = 24 * 30
@@ -90,6 +91,8 @@ class SpecifyRun:
         stages, notes = self._resolved(stages, draft, model, problems)
         if problems or cap is None or model is None or rows is None:
             raise InvalidInputError(problems)
+        seed = DEFAULT_SEED if seed is None else seed
+        rows = with_tokens(self._inputs, rows, model, stages, seed)
         spec = RunSpec(
             strategy=strategy.key,
             model=model.source,
@@ -97,7 +100,7 @@ class SpecifyRun:
             model_is_local=model.is_local,
             dataset=rows.dataset,
             stages=stages,
-            seed=DEFAULT_SEED if seed is None else seed,
+            seed=seed,
             name=name or "",
             gpus=gpus,
             max_seconds=max_seconds,

@@ -179,10 +179,17 @@ TOGETHER: tuple[Case, ...] = tuple(
 """Plain data parallelism, as the service launches it; nothing is sharded."""
 
 TINY: tuple[Case, ...] = tuple(
-    Case("tiny", way, 128, 4, checkpointing=False, saves=way in {"lora", "full", "relora"}, quick=way in {"lora", "full"},
-         gap=5 if way == "galore" else None)
+    Case(
+        "tiny",
+        way,
+        128,
+        checkpointing=False,
+        saves=way in {"lora", "full", "relora"},
+        quick=way in {"lora", "full"},
+        gap=5 if way == "galore" else None,
+    )
     for way in WAYS
-)  # fmt: skip
+)
 """For a machine without a GPU: that the measuring works, and nothing else."""
 
 CASES: tuple[Case, ...] = (*FIRST, *THEN, *TOGETHER, *TINY)

@@ -114,7 +114,8 @@ class Outcome:
 def run_case(bench: Bench, case: Case, steps: int, folder: Path, limit_seconds: float) -> Outcome:
     """Train the case for `steps` steps in `folder`, which is to be empty, and merge what it made if that is its way.
 
-    Both together end within `limit_seconds`, the making of a model apart. Raises CaseError when the service refuses the recipe.
+    Both together end within `limit_seconds`, the making of a model apart. Raises CaseError when the service refuses the
+    recipe.
     """
     model = bench.model(case)
     give_up_at = time.monotonic() + limit_seconds

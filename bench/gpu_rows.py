@@ -199,7 +199,11 @@ def _memory(job: Job, machine: Machine, *, known: bool) -> dict[str, object]:
     """The largest over the ranks. What a training held before it ran out of memory is not its peak, and left blank."""
     host = _largest(job.probes, "host_peak_gib") or job.host_peak_gib
     if machine.gpu == "CPU":
-        return {"peak_mem_gib": host if known else None, "mem_kind": "resident set of the process", "host_peak_gib": host}
+        return {
+            "peak_mem_gib": host if known else None,
+            "mem_kind": "resident set of the process",
+            "host_peak_gib": host,
+        }
     return {
         "peak_mem_gib": _largest(job.probes, "peak_reserved_gib") if known else None,
         "mem_kind": "max_memory_reserved (max over GPUs)",

@@ -100,7 +100,11 @@ def told(case: Case, row: dict[str, str]) -> str:
     """One line about a case."""
     if row["status"] != "ok":
         return f"{case.id}: {row['status']} {row['message']}".rstrip()
-    parts = [f"{row['tokens_per_s_per_gpu']} tokens/s a GPU", f"{row['peak_mem_gib']} GiB", f"{row['raw_speed']} s/step"]
+    parts = [
+        f"{row['tokens_per_s_per_gpu']} tokens/s a GPU",
+        f"{row['peak_mem_gib']} GiB",
+        f"{row['raw_speed']} s/step",
+    ]
     named = (("refresh_s", "refresh"), ("save_s", "checkpoint"), ("merge_s", "merge"))
     parts += [f"{name} {row[column]} s" for column, name in named if row[column]]
     return f"{case.id}: {', '.join(parts)}"

@@ -39,20 +39,19 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = _arguments().parse_args(words)
     device = "cpu" if asked.cpu else "cuda"
     machine, missing = cpu() if asked.cpu else gpu()
-    missing += missing_of_the_trainer(asked.trainer, device)
-    models = asked.model or (["tiny"] if asked.cpu else ["8b", "1b"])
-    if asked.cpu and models != ["tiny"]:
-        missing.append("--cpu measures --model tiny only: a model of billions would take it days")
     if asked.list:
         cases = chosen(asked.cases, asked.model or list(SHAPES), machine.devices if machine else 4, quick=asked.quick)
         print(listing(cases, asked.steps or (QUICK_STEPS if asked.quick else STEPS)))
         return 0
+    models = asked.model or (["tiny"] if asked.cpu else ["8b", "1b"])
+    if asked.cpu and models != ["tiny"]:
+        missing.append("--cpu measures --model tiny only: a model of billions would take it days")
+    missing += missing_of_the_trainer(asked.trainer, device)
     if missing or machine is None:
         print("nothing was measured:", *missing, sep="\n  ", file=sys.stderr)
         return 2
     cases = chosen(asked.cases, models, machine.devices, quick=asked.quick)
-    today = datetime.now(UTC).date().isoformat()  # noqa: TID251 - a row says when it was measured
-    out = asked.out or MEASURED / f"{machine.gpu.lower()}-{today}.csv"
+    out = asked.out or MEASURED / f"{machine.gpu.lower()}-{_today()}.csv"
     asked.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=asked.work) as folder:
         bench = Bench(asked.trainer, asked.work, device, machine.gpu)
@@ -66,7 +65,6 @@ def measure(
     steps = WARMUP_STEPS + (asked.steps or (QUICK_STEPS if asked.quick else STEPS))
     minutes = asked.minutes or (QUICK_MINUTES if asked.quick else None)
     end_at = time.monotonic() + 60 * minutes if minutes else None
-    today = datetime.now(UTC).date().isoformat()  # noqa: TID251 - as above
     known, failed, left, begun = done([out]), 0, 0, 0
     for case in cases:
         if row_id(case, machine) in known:
@@ -86,7 +84,7 @@ def measure(
             continue
         finally:
             shutil.rmtree(place, ignore_errors=True)  # a checkpoint of the next case may need its room
-        row = row_of(outcome, machine, today, _from_checkout(out))
+        row = row_of(outcome, machine, _today(), _from_checkout(out))
         append(out, row)
         if row["status"] in {"failed", "wrong_tokens"}:
             failed += 1
@@ -178,6 +176,10 @@ def _ways(text: str) -> list[str]:
     if unknown:
         raise argparse.ArgumentTypeError(f"unknown {', '.join(unknown)}; known: {', '.join(WAYS)}")
     return names
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()  # noqa: TID251 - a row says when it was measured
 
 
 def _from_checkout(path: Path) -> str:

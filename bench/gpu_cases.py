@@ -128,7 +128,7 @@ class Case:
         written = gigabytes * (self.how.flops == 6) + 3 * gigabytes * (self.saves and self.how.flops == 6)
         merging = 6 * gigabytes * self.how.merges
         # torch's SVD, at the 0.5 TFLOP/s that was seen on an A100; faster cards were not measured.
-        refreshing = sum(map(self.refreshes, range(1, steps + 1))) * 26 * self.shape.blocks * self.shape.hidden / 0.5e12
+        refreshing = sum(map(self.refreshes, range(1, steps + 1))) * 13 * self.shape.blocks * self.shape.hidden / 0.5e12
         return 45 + gigabytes / 2 + steps * a_step + written + merging + refreshing
 
 

@@ -24,6 +24,7 @@ from bench.gpu_cases import QUICK_STEPS, SHAPES, STEPS, WARMUP_STEPS, WAYS, Case
 from bench.gpu_job import CHECKOUT, Bench, CaseError, run_case
 from bench.gpu_rows import Machine, append, done, row_id, row_of
 from bench.row_words import gpu_of
+from orchestrator.adapters.axolotl.setting import Device
 
 MEASURED = CHECKOUT / "bench" / "measured"
 WORK = CHECKOUT / "data" / "bench"
@@ -37,7 +38,7 @@ TRAINER = CHECKOUT / ".trainer" / "bin" / "python"
 def main(words: Sequence[str] | None = None) -> int:
     """Exit code 0 when every case was measured or left for another call, 1 when one failed, 2 when nothing could be."""
     asked = _arguments().parse_args(words)
-    device = "cpu" if asked.cpu else "cuda"
+    device: Device = "cpu" if asked.cpu else "cuda"
     machine, missing = cpu() if asked.cpu else gpu()
     if asked.list:
         cases = chosen(asked.cases, asked.model or list(SHAPES), machine.devices if machine else 4, quick=asked.quick)

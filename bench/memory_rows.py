@@ -1,0 +1,75 @@
+"""Rows of measured trainings as the memory model has to see them: what a file's own columns do not say of the peak."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from bench.rows import Row, read_rows
+from orchestrator.domain.cost.architecture import Architecture
+from orchestrator.domain.cost.gpus import GIB, Gpu
+from orchestrator.domain.cost.known import known
+from orchestrator.domain.cost.setup import Checkpointing, Sharding, TrainingSetup
+from orchestrator.domain.errors import NotFoundError
+
+LONGEST: Mapping[str, int] = MappingProxyType({"cls-fudan-news": 6000, "ms-agent": 2700, "alpaca2k": 512})
+"""Tokens of the longest sample of a data set whose samples are neither packed nor padded to a length: where a row's
+limit is higher, this decides its peak. Fitted with the coefficients, to the rows that name the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRow:
+    """One measured peak, in bytes."""
+
+    id: str
+    source: str
+    method: str
+    model: str
+    architecture: Architecture
+    setup: TrainingSetup
+    gpu: Gpu
+    measured: float
+
+
+def memory_setup(row: Row) -> TrainingSetup:
+    """The row's setup with the longest sample in place of a limit that no sample reaches, and with what litgpt does on
+    several devices without being told (FSDP, every block checkpointed)."""
+    setup = row.setup
+    said = " ".join(row.cells.get(name, "") for name in ("seq_len_kind", "notes")).lower()
+    for name, longest in LONGEST.items():
+        if name in said:
+            stated = setup.sequence_len if row.cells.get("seq_len") else longest
+            setup = replace(setup, sequence_len=min(stated, longest))
+    if setup.framework == "litgpt" and setup.devices > 1:
+        setup = replace(setup, sharding=Sharding.FULL, checkpointing=Checkpointing.FULL)
+    return setup
+
+
+def memory_architecture(row: Row) -> Architecture:
+    """The row's model; where a note names the configuration that was run (`config gemma2-2b/lora.yaml`), that one's."""
+    named = re.search(r"config ([\w.-]+)/", row.cells.get("notes", ""))
+    try:
+        return known(named[1]) if named else row.architecture
+    except NotFoundError:
+        return row.architecture
+
+
+def measured_memory(path: Path) -> list[MemoryRow]:
+    """Every row of the file that states a peak and can be placed."""
+    return [
+        MemoryRow(
+            id=row.id,
+            source=row.source,
+            method=row.cells.get("method", ""),
+            model=row.cells.get("model", ""),
+            architecture=memory_architecture(row),
+            setup=memory_setup(row),
+            gpu=row.gpu,
+            measured=row.peak_mem_gib * GIB,
+        )
+        for row in read_rows(path)[0]
+        if row.peak_mem_gib is not None
+    ]

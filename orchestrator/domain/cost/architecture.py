@@ -19,7 +19,8 @@ class Part(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Linear:
     """One kind of matrix: `inputs` x `outputs`, in `layers` of the model's layers, `copies` times in each of them, of
-    which a token passes `active`. `name` is the module's own, as adapters are aimed at it."""
+    which a token passes `active`. `name` is the module's own, as adapters are aimed at it; what is no `module` but a
+    bare tensor (the stacked experts of a mixture, most routers) gets none."""
 
     name: str
     part: Part
@@ -29,6 +30,7 @@ class Linear:
     copies: int = 1
     active: int = 1
     bias: bool = False
+    module: bool = True
 
     @property
     def matrix(self) -> int:
@@ -54,9 +56,11 @@ class Linear:
 class Architecture:
     """A decoder-only transformer.
 
-    `ffn` is the width that a token's MLP has in one layer (a mixture's active experts together); `context` the longest
-    sequence it was made for; `gated` that its MLP has a gate beside the way up. `window` limits attention in
-    `windowed_layers`. `others` counts every parameter outside `linears`, the embedding and the head: norms, positions.
+    `ffn` is the width that a token's MLP has in one layer (a mixture's active and shared experts together; the mean,
+    rounded up, where layers differ); `context` the longest sequence it was made for; `gated` that its MLP has a gate
+    beside the way up. `window` limits attention in `windowed_layers`. `others` counts every parameter outside
+    `linears`, the embedding and the head: norms, positions. With latent attention (DeepSeek) `head_dim` is the width
+    of a key, rotary part included, and the width of a value stands in the matrices alone.
     """
 
     name: str
@@ -111,10 +115,9 @@ class Architecture:
         return self.kv_heads * self.head_dim
 
     def targeted(self, targets: Collection[str] | None) -> tuple[Linear, ...]:
-        """The matrices that an adapter is put on: those named; for None (`lora_target_linear`) all but the routers."""
-        if targets is None:
-            return tuple(each for each in self.linears if each.part is not Part.ROUTER)
-        return tuple(each for each in self.linears if each.name in targets)
+        """The matrices that an adapter is put on: the modules named; for None (`lora_target_linear`) all of them."""
+        modules = (each for each in self.linears if each.module)
+        return tuple(each for each in modules if targets is None or each.name in targets)
 
     def adapter_parameters(self, rank: int, targets: Collection[str] | None = None) -> int:
         """Weights of the A and B matrices of a LoRA of that rank: the sum of r (in + out)."""

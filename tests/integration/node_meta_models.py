@@ -1,0 +1,54 @@
+"""Makes models of configs on the meta device, where they have shapes and no weights, and tells what is in them.
+
+Run by the trainer's Python: reads JSON from standard input, a list of `{"config": ..., "targets": [...]}`, and writes
+a list of what each one is. With `targets`, a LoRA of rank `RANK` is put on those modules, by PEFT.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+RANK = 8
+
+
+def described(config: dict[str, object], targets: list[str | list[str]]) -> dict[str, object]:
+    """Parameters, linear modules (name, inputs, outputs, bias and how often) and LoRA's parameters by its targets."""
+    parsed = AutoConfig.for_model(**config)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(parsed)
+    parameters = sum(each.numel() for each in model.parameters())
+    return {
+        "parameters": parameters,
+        "linears": sorted([*kind, count] for kind, count in _linears(model).items()),
+        "adapters": [_adapter(model, each) for each in targets],
+    }
+
+
+def _linears(model: PreTrainedModel) -> Counter[tuple[str, int, int, bool]]:
+    head = model.get_output_embeddings()
+    found: Counter[tuple[str, int, int, bool]] = Counter()
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head:
+            sizes = tuple(module.weight.shape)
+            inputs, outputs = sizes if isinstance(module, Conv1D) else sizes[::-1]
+            found[name.rpartition(".")[2], inputs, outputs, module.bias is not None] += 1
+    return found
+
+
+def _adapter(model: PreTrainedModel, targets: str | list[str]) -> int:
+    with torch.device("meta"):
+        adapted = get_peft_model(model, LoraConfig(r=RANK, target_modules=targets), low_cpu_mem_usage=True)
+    count = sum(each.numel() for name, each in adapted.named_parameters() if "lora_" in name)
+    adapted.unload()
+    return count
+
+
+if __name__ == "__main__":
+    json.dump([described(case["config"], case.get("targets", [])) for case in json.load(sys.stdin)], sys.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,12 +11,12 @@ from types import MappingProxyType
 
 from bench.rows import Row, read_rows
 from orchestrator.domain.cost.architecture import Architecture
-from orchestrator.domain.cost.gpus import GIB, Gpu
+from orchestrator.domain.cost.gpus import GIB, GPUS, Gpu
 from orchestrator.domain.cost.known import known
-from orchestrator.domain.cost.setup import Checkpointing, Sharding, TrainingSetup
+from orchestrator.domain.cost.setup import Checkpointing, Method, Sharding, TrainingSetup
 from orchestrator.domain.errors import NotFoundError
 
-LONGEST: Mapping[str, int] = MappingProxyType({"cls-fudan-news": 6000, "ms-agent": 2700, "alpaca2k": 512})
+LONGEST: Mapping[str, int] = MappingProxyType({"cls-fudan-news": 6000, "ms-agent": 2700, "short samples": 512})
 """Tokens of the longest sample of a data set whose samples are neither packed nor padded to a length: where a row's
 limit is higher, this decides its peak. Fitted with the coefficients, to the rows that name the data."""
 
@@ -73,3 +74,35 @@ def measured_memory(path: Path) -> list[MemoryRow]:
         for row in read_rows(path)[0]
         if row.peak_mem_gib is not None
     ]
+
+
+def peft_memory(path: Path) -> list[MemoryRow]:
+    """PEFT's own comparison on MetaMathQA: the rows that train a LoRA, at the most memory that was reserved."""
+    with path.open(encoding="utf-8") as file:
+        return [_peft_row(cells) for cells in csv.DictReader(file) if _is_lora(cells)]
+
+
+def _is_lora(cells: Mapping[str, str]) -> bool:
+    return cells["method"] == "lora" and cells["optimizer"].startswith("Adam") and "L40S" in cells["gpu"]
+
+
+def _peft_row(cells: Mapping[str, str]) -> MemoryRow:
+    return MemoryRow(
+        id=f"peft-{cells['experiment'].rsplit('/', 1)[1]}",
+        source="peft-metamathqa",
+        method="lora",
+        model=cells["model"],
+        architecture=known(cells["model"]),
+        setup=TrainingSetup(
+            Method.LORA,
+            int(cells["max_seq_length"]),
+            int(cells["batch_size"]),
+            checkpointing=Checkpointing.NONE if cells["use_gc"] == "False" else Checkpointing.FULL,
+            optimizer="adamw_torch",
+            rank=int(float(cells["r"])),
+            targets=tuple(cells["target_modules"].split("+")),
+            framework="transformers",
+        ),
+        gpu=GPUS["L40S"],
+        measured=float(cells["mem_max_bytes"]),
+    )

@@ -106,8 +106,11 @@ def inventory(case: str, folder: Path) -> list[str]:
             states[key] += _state_bytes(optimizer.state[value])
     return [
         f"{kind:26s} {dtype:16s} {count:8d} elements"
-        + (f", gradient {gradients[kind, dtype] / count:.2f}, states {states[kind, dtype] / count:.2f} bytes each"
-           if gradients[kind, dtype] else "")
+        + (
+            f", gradient {gradients[kind, dtype] / count:.2f}, states {states[kind, dtype] / count:.2f} bytes each"
+            if gradients[kind, dtype]
+            else ""
+        )
         for (kind, dtype), count in sorted(elements.items())
     ]
 

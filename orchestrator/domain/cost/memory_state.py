@@ -204,7 +204,7 @@ def _step(architecture: Architecture, setup: TrainingSetup, parts: list[Trained]
         return [
             Group("singular values of one matrix", 14.0 * widest.matrix, f"(2 + 3 x 4) x {shape}", state_factor(setup))
         ]
-    if not steps_at_once(setup.optimizer):
+    if not steps_at_once(setup):
         return []
     return [
         Group(

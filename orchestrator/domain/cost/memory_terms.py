@@ -48,7 +48,7 @@ class Habits:
     matrix (`weight`); a trained embedding, head or norm (`embedding`). `master` keeps fp32 weights, moments and
     gradients of its own beside them. `chunked` is the bytes of a logit where the loss goes by chunks that are all kept.
     `loads_whole` that each device holds the whole model before it is sharded. `flashes` are the model types whose code
-    has flash attention where it is asked for, None for all."""
+    has flash attention where it is asked for, None for all. `fused` that its plain AdamW is the fused one."""
 
     adapter: int = 4
     weight: int = 2
@@ -57,13 +57,14 @@ class Habits:
     chunked: float = 0.0
     loads_whole: bool = False
     flashes: tuple[str, ...] | None = None
+    fused: bool = False
 
 
 HABITS: Mapping[str, Habits] = MappingProxyType(
     {
         "axolotl": Habits(embedding=4),
         "litgpt": Habits(adapter=2, loads_whole=True),
-        "torchtune": Habits(adapter=2, chunked=4.0),
+        "torchtune": Habits(adapter=2, chunked=4.0, fused=True),
         "torchtitan": Habits(weight=4, embedding=4),
         "qwen-finetune": Habits(master=True),
         # Its models' own code of early 2024 had flash attention for Qwen alone.
@@ -98,10 +99,11 @@ def moment_bytes(optimizer: str, element: int) -> float:
     return moments * (1.0 if "8bit" in name or "8_bit" in name else float(element))
 
 
-def steps_at_once(optimizer: str) -> bool:
+def steps_at_once(setup: TrainingSetup) -> bool:
     """Whether a step makes a temporary of every parameter (`foreach`), as PyTorch's AdamW does unless it is fused."""
-    name = optimizer.lower()
-    return "adam" in name and not any(word in name for word in ("fused", "8bit", "galore", "in_backward", "layerwise"))
+    name = setup.optimizer.lower()
+    single = ("fused", "8bit", "galore", "in_backward", "layerwise")
+    return "adam" in name and not habits_of(setup.framework).fused and not any(word in name for word in single)
 
 
 def frees_gradients(optimizer: str) -> bool:

@@ -20,15 +20,17 @@ RANK = 8
 
 def described(config: dict[str, object], targets: list[str | list[str]]) -> dict[str, object]:
     """Parameters, linear modules (name, inputs, outputs, bias and how often) and LoRA's parameters by its targets."""
-    parsed = AutoConfig.for_model(**config)
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(parsed)
-    parameters = sum(each.numel() for each in model.parameters())
+    model = _model(config)
     return {
-        "parameters": parameters,
+        "parameters": sum(each.numel() for each in model.parameters()),
         "linears": sorted([*kind, count] for kind, count in _linears(model).items()),
-        "adapters": [_adapter(model, each) for each in targets],
+        "adapters": [_adapter(config, each) for each in targets],
     }
+
+
+def _model(config: dict[str, object]) -> PreTrainedModel:
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
 
 
 def _linears(model: PreTrainedModel) -> Counter[tuple[str, int, int, bool]]:
@@ -42,12 +44,10 @@ def _linears(model: PreTrainedModel) -> Counter[tuple[str, int, int, bool]]:
     return found
 
 
-def _adapter(model: PreTrainedModel, targets: str | list[str]) -> int:
+def _adapter(config: dict[str, object], targets: str | list[str]) -> int:
     with torch.device("meta"):
-        adapted = get_peft_model(model, LoraConfig(r=RANK, target_modules=targets), low_cpu_mem_usage=True)
-    count = sum(each.numel() for name, each in adapted.named_parameters() if "lora_" in name)
-    adapted.unload()
-    return count
+        adapted = get_peft_model(_model(config), LoraConfig(r=RANK, target_modules=targets), low_cpu_mem_usage=True)
+    return sum(each.numel() for name, each in adapted.named_parameters() if "lora_" in name)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ class Part(StrEnum):
 class Linear:
     """One kind of matrix: `inputs` x `outputs`, in `layers` of the model's layers, `copies` times in each of them, of
     which a token passes `active`. `name` is the module's own, as adapters are aimed at it; what is no `module` but a
-    bare tensor (the stacked experts of a mixture, most routers) gets none."""
+    bare tensor (the stacked experts of a mixture, most routers) gets none by that name. PEFT still puts one on the
+    tensor of some families where all the modules that it was once made of (`aimed_by`) are named, of a rank for each.
+    """
 
     name: str
     part: Part
@@ -31,6 +33,7 @@ class Linear:
     active: int = 1
     bias: bool = False
     module: bool = True
+    aimed_by: tuple[str, ...] = ()
 
     @property
     def matrix(self) -> int:
@@ -115,10 +118,18 @@ class Architecture:
         return self.kv_heads * self.head_dim
 
     def targeted(self, targets: Collection[str] | None) -> tuple[Linear, ...]:
-        """The matrices that an adapter is put on: the modules named; for None (`lora_target_linear`) all of them."""
-        modules = (each for each in self.linears if each.module)
-        return tuple(each for each in modules if targets is None or each.name in targets)
+        """The matrices that an adapter is put on: those named; for None (`lora_target_linear`) all that are modules.
+
+        A name that aims at stacked experts is taken for them alone: shared experts of the same name get none.
+        """
+        names = {each.name for each in self.linears if each.module} if targets is None else set(targets)
+        aimed = [each for each in self.linears if each.aimed_by and names.issuperset(each.aimed_by)]
+        names.difference_update(*(each.aimed_by for each in aimed))
+        return tuple(each for each in self.linears if each in aimed or (each.module and each.name in names))
 
     def adapter_parameters(self, rank: int, targets: Collection[str] | None = None) -> int:
         """Weights of the A and B matrices of a LoRA of that rank: the sum of r (in + out)."""
-        return sum(rank * (each.inputs + each.outputs) * each.layers * each.copies for each in self.targeted(targets))
+        return sum(
+            rank * max(1, len(each.aimed_by)) * (each.inputs + each.outputs) * each.layers * each.copies
+            for each in self.targeted(targets)
+        )

@@ -83,11 +83,11 @@ class ConfigValues:
             raise refused(key, "holds something that is no word")
         return tuple(value)
 
-    def heads(self, default: int | None, *names: str, hidden: int) -> int:
-        """How many attention heads share `hidden`, evenly."""
+    def heads(self, default: int | None, *names: str, hidden: int | None) -> int:
+        """How many attention heads share `hidden`, evenly; None where that need not be."""
         names = names or ("num_attention_heads",)
         heads = self.size(*names, default=default)
-        if hidden % heads:
+        if hidden is not None and hidden % heads:
             raise refused(names[0], f"is {heads}, which does not divide the hidden size {hidden}")
         return heads
 

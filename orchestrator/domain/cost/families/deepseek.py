@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from orchestrator.domain.cost.architecture import Architecture, Linear, Part
 from orchestrator.domain.cost.config_values import ConfigValues
 from orchestrator.domain.cost.families.llama import architecture
-from orchestrator.domain.cost.families.matrices import GATED, Trunk, experts, mlp, norms
+from orchestrator.domain.cost.families.matrices import GATED, PROJECTIONS, Trunk, experts, mlp, norms
 from orchestrator.domain.cost.families.mixtures import counts, mean_width
 
 
@@ -82,7 +82,7 @@ def _model(values: ConfigValues, version: _Version) -> Architecture:
     if dense:
         linears += mlp(hidden, ffn, dense, GATED, "down_proj")
     if sparse:
-        linears += experts(hidden, width, sparse, copies, active)
+        linears += experts(hidden, width, sparse, copies, active, once=PROJECTIONS)
     if sparse and shared:
         linears += mlp(hidden, shared, sparse, GATED, "down_proj")
     return architecture(

@@ -60,8 +60,9 @@ class Kind:
     def trunk(self, values: ConfigValues) -> Trunk:
         """The sizes of the model; `InvalidInputError` for heads that do not divide."""
         hidden = values.size("hidden_size", default=self.hidden)
-        heads = values.heads(self.heads, hidden=hidden)
         head_dim = values.maybe("head_dim", default=self.head_dim)
+        # With a width of their own, heads need not share the hidden size evenly.
+        heads = values.heads(self.heads, hidden=hidden if head_dim is None else None)
         return Trunk(
             layers=values.layers("num_hidden_layers", default=self.layers),
             hidden=hidden,

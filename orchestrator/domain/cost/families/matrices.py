@@ -77,17 +77,23 @@ def experts(
     router: str = "gate",
     is_module: bool = False,
     bias: bool = False,
+    once: tuple[str, str, str] | None = None,
 ) -> list[Linear]:
     """A router and its experts, gate and way up joined. The experts are bare tensors, the router where it `is_module`
-    is not."""
-    stacked = (("gate_up_proj", hidden, 2 * ffn), ("down_proj", ffn, hidden))
+    is not. `once` are the names that PEFT knows their gate, way up and way down by, from before they were joined."""
+    aims = ((), (), ()) if once is None else ((router,), once[:2], once[2:])
+    stacked = (("gate_up_proj", hidden, 2 * ffn, aims[1]), ("down_proj", ffn, hidden, aims[2]))
     return [
-        Linear(router, Part.ROUTER, hidden, copies, layers, bias=bias, module=is_module),
+        Linear(router, Part.ROUTER, hidden, copies, layers, bias=bias, module=is_module, aimed_by=aims[0]),
         *(
-            Linear(name, Part.EXPERT, inputs, outputs, layers, copies, active, bias=bias, module=False)
-            for name, inputs, outputs in stacked
+            Linear(name, Part.EXPERT, inputs, outputs, layers, copies, active, bias, module=False, aimed_by=aimed_by)
+            for name, inputs, outputs, aimed_by in stacked
         ),
     ]
+
+
+W123 = ("w1", "w3", "w2")
+PROJECTIONS = ("gate_proj", "up_proj", "down_proj")
 
 
 def norms(trunk: Trunk, per_layer: int, *, biased: bool = False, final: bool = True) -> int:

@@ -7,7 +7,7 @@ from orchestrator.domain.cost.architecture import Architecture, Linear, Part
 from orchestrator.domain.cost.config_values import ConfigValues, refused
 from orchestrator.domain.cost.families import kinds
 from orchestrator.domain.cost.families.llama import Kind, architecture
-from orchestrator.domain.cost.families.matrices import GATED, Trunk, experts, mlp
+from orchestrator.domain.cost.families.matrices import GATED, PROJECTIONS, W123, Trunk, experts, mlp
 
 MOST_EXPERTS = 1 << 16
 
@@ -29,11 +29,11 @@ def mean_width(trunk: Trunk, widths: tuple[tuple[int, int], ...]) -> int:
 
 
 def mixtral(values: ConfigValues) -> Architecture:
-    return _uniform(values, kinds.MIXTRAL, ("num_local_experts", "num_experts"), 8, 2)
+    return _uniform(values, kinds.MIXTRAL, ("num_local_experts", "num_experts"), 8, 2, once=W123)
 
 
 def olmoe(values: ConfigValues) -> Architecture:
-    return _uniform(values, kinds.OLMOE, ("num_experts", "num_local_experts"), 64, 8)
+    return _uniform(values, kinds.OLMOE, ("num_experts", "num_local_experts"), 64, 8, once=PROJECTIONS)
 
 
 def granite_moe(values: ConfigValues) -> Architecture:
@@ -57,12 +57,13 @@ def _uniform(
     router: str = "gate",
     bias: bool = False,
     sinks: bool = False,
+    once: tuple[str, str, str] | None = None,
 ) -> Architecture:
     """Experts in every layer, and no MLP beside them."""
     trunk = kind.trunk(values)
     ffn = values.size("intermediate_size", default=kind.ffn)
     copies, active = counts(values, names, copies, active)
-    mixture = experts(trunk.hidden, ffn, trunk.layers, copies, active, router=router, bias=bias)
+    mixture = experts(trunk.hidden, ffn, trunk.layers, copies, active, router=router, bias=bias, once=once)
     return architecture(
         values,
         trunk,
@@ -78,11 +79,18 @@ def qwen2_moe(values: ConfigValues) -> Architecture:
 
 
 def qwen3_moe(values: ConfigValues) -> Architecture:
-    return _qwen(values, kinds.QWEN3_MOE, expert=768, copies=128, active=8, shared=None)
+    return _qwen(values, kinds.QWEN3_MOE, expert=768, copies=128, active=8, shared=None, once=PROJECTIONS)
 
 
 def _qwen(
-    values: ConfigValues, kind: Kind, *, expert: int, copies: int, active: int, shared: int | None
+    values: ConfigValues,
+    kind: Kind,
+    *,
+    expert: int,
+    copies: int,
+    active: int,
+    shared: int | None,
+    once: tuple[str, str, str] | None = None,
 ) -> Architecture:
     """Experts in every `decoder_sparse_step`-th layer that is not among `mlp_only_layers`; with `shared`, one that
     every token passes, behind a gate of its own."""
@@ -95,7 +103,7 @@ def _qwen(
     shared_width = 0 if shared is None else values.size("shared_expert_intermediate_size", default=shared)
     linears = kind.attention(values, trunk)
     if sparse:
-        linears += experts(hidden, width, sparse, copies, active)
+        linears += experts(hidden, width, sparse, copies, active, once=once)
     if sparse and shared_width:
         linears += mlp(hidden, shared_width, sparse, GATED, "down_proj")
         linears.append(Linear("shared_expert_gate", Part.ROUTER, hidden, 1, sparse))

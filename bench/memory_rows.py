@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from orchestrator.domain.cost.known import known
+
+from bench.row_words import targets_of
 from bench.rows import Row, read_rows
 from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.cost.gpus import GIB, GPUS, Gpu
-from orchestrator.domain.cost.known import known
 from orchestrator.domain.cost.setup import Checkpointing, Method, Sharding, TrainingSetup
 from orchestrator.domain.errors import NotFoundError
 
@@ -23,7 +26,7 @@ limit is higher, this decides its peak. Fitted with the coefficients, to the row
 
 @dataclass(frozen=True, slots=True)
 class MemoryRow:
-    """One measured peak, in bytes."""
+    """One measured peak, in bytes. `limit` bounds what it can be: memory reserved on a device never exceeds it."""
 
     id: str
     source: str
@@ -33,18 +36,28 @@ class MemoryRow:
     setup: TrainingSetup
     gpu: Gpu
     measured: float
+    limit: float
 
 
 def memory_setup(row: Row) -> TrainingSetup:
-    """The row's setup with the longest sample in place of a limit that no sample reaches, and with what litgpt does on
-    several devices without being told (FSDP, every block checkpointed)."""
+    """The row's setup with the longest sample in place of a limit that no sample reaches, with the gradients that
+    accumulate also where layers are dealt out, and with what litgpt does without being told."""
     setup = row.setup
     said = " ".join(row.cells.get(name, "") for name in ("seq_len_kind", "notes")).lower()
     for name, longest in LONGEST.items():
         if name in said:
             stated = setup.sequence_len if row.cells.get("seq_len") else longest
             setup = replace(setup, sequence_len=min(stated, longest))
-    if setup.framework == "litgpt" and setup.devices > 1:
+    if setup.pipeline_parallel > 1 and row.cells.get("grad_accum", "").isdigit():
+        setup = replace(setup, accumulation=int(row.cells["grad_accum"]))
+    return _litgpt(row, setup) if setup.framework == "litgpt" else setup
+
+
+def _litgpt(row: Row, setup: TrainingSetup) -> TrainingSetup:
+    """By itself litgpt adapts queries and values, and on several devices shards with every block checkpointed."""
+    if setup.method in {Method.LORA, Method.QLORA} and not row.cells.get("lora_targets"):
+        setup = replace(setup, targets=targets_of("q+v", row.architecture))
+    if setup.devices > 1:
         setup = replace(setup, sharding=Sharding.FULL, checkpointing=Checkpointing.FULL)
     return setup
 
@@ -70,6 +83,7 @@ def measured_memory(path: Path) -> list[MemoryRow]:
             setup=memory_setup(row),
             gpu=row.gpu,
             measured=row.peak_mem_gib * GIB,
+            limit=row.gpu.memory if "reserved" in row.cells.get("mem_kind", "") else math.inf,
         )
         for row in read_rows(path)[0]
         if row.peak_mem_gib is not None
@@ -105,4 +119,5 @@ def _peft_row(cells: Mapping[str, str]) -> MemoryRow:
         ),
         gpu=GPUS["L40S"],
         measured=float(cells["mem_max_bytes"]),
+        limit=GPUS["L40S"].memory,
     )

@@ -26,8 +26,8 @@ _LARGEST = 1 << 40
 def predict_memory(
     architecture: Architecture, setup: TrainingSetup, gpu: Gpu, coefficients: MemoryCoefficients
 ) -> Prediction:
-    """Bytes on the fullest device at the fullest moment of a step; the terms sum to the middle, and `source` begins with
-    the phase in which they meet. Raises InvalidInputError for a setup that means nothing."""
+    """Bytes on the fullest device at the fullest moment of a step. The terms sum to the middle, and `source` begins
+    with the phase in which they meet. Raises InvalidInputError for a setup that means nothing."""
     refuse_nonsense(architecture, setup)
     looked = coefficients.look_up(cell_key(setup, gpu), architecture.model_type)
     growth = (setup.micro_tokens / _REFERENCE_TOKENS) ** looked.cell.growth

@@ -83,8 +83,8 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class MemoryCoefficients:
-    """All cells. `CellKey(framework, "*", "*", "*")` is a framework's mean, all stars that of all frameworks; `codes` is
-    kept by framework and model type."""
+    """All cells. `CellKey(framework, "*", "*", "*")` is a framework's mean, all stars that of all frameworks. `codes`
+    is kept by framework and model type."""
 
     cells: Mapping[CellKey, MemoryCell]
     codes: Mapping[tuple[str, str], ModelCode]

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from orchestrator.domain.cost.architecture import Architecture
+from orchestrator.domain.cost.memory_activations import layer_bytes, score_share
 from orchestrator.domain.cost.memory_state import resident
-from orchestrator.domain.cost.memory_terms import Factor, Group, habits_of, largest, layer_bytes, score_share
+from orchestrator.domain.cost.memory_terms import Factor, Group, habits_of, largest
 from orchestrator.domain.cost.setup import Checkpointing, Method, TrainingSetup
 
-# Bytes of a logit of one token: bf16, its fp32 copy, the log-softmax and one more fp32 copy (a gradient, or the outputs
-# that accelerate casts). ORPO's trainer keeps a cast of both answers and takes the loss of one and the odds of both.
-_LOGIT = 14
-_LOGIT_OF_PAIRS = 18
+# ORPO's trainer holds a cast of both answers' logits and takes the loss of one and the odds of both: 4 bytes more each.
+_MORE_OF_PAIRS = 4
 # Bytes of a score that an unflashed attention keeps for its backward pass, and has in hand while it works on a layer.
 _SCORE_KEPT = 5
 _SCORE_IN_HAND = 12
@@ -80,13 +79,14 @@ def stream_bytes(architecture: Architecture, setup: TrainingSetup) -> float:
 
 
 def _scores(architecture: Architecture, setup: TrainingSetup, width: float, layers: float) -> list[Group]:
-    """Attention scores, where no flash kernel spares them."""
+    """Attention scores, where no flash kernel spares them; what is in hand of them depends on the model's own code."""
     if not score_share(architecture, setup):
         return []
     sequences = setup.micro_tokens / setup.sequence_len
+    factor = Factor.EAGER if width == _SCORE_IN_HAND else Factor.ACTIVATIONS
     scores = sequences * architecture.heads * setup.sequence_len**2
     text = f"{width:g} x {sequences:g} x {architecture.heads} heads x {setup.sequence_len}^2 x {layers:g} layers"
-    return [Group("attention scores", width * scores * layers / setup.tensor_parallel, text, Factor.EAGER)]
+    return [Group("attention scores", width * scores * layers / setup.tensor_parallel, text, factor)]
 
 
 def _quantised_inputs(architecture: Architecture, setup: TrainingSetup) -> list[Group]:
@@ -119,7 +119,7 @@ def _logits(architecture: Architecture, setup: TrainingSetup) -> list[Group]:
         width = chunked * architecture.vocab if chunked else 10.0 * architecture.hidden
         text = f"{width:,.0f} bytes x {tokens:,.0f} tokens, in chunks"
     else:
-        each = _LOGIT_OF_PAIRS if setup.pairs else _LOGIT
+        each = habits_of(setup.framework).logit + (_MORE_OF_PAIRS if setup.pairs else 0)
         width = float(each * architecture.vocab)
         text = f"{each} x {architecture.vocab:,} words x {tokens:,.0f} tokens"
     return [Group("logits", width * tokens, text, Factor.LOGITS)]

@@ -77,7 +77,8 @@ def _weight_bytes(architecture: Architecture, setup: TrainingSetup) -> tuple[flo
     blocks, rest = architecture.blocks, architecture.parameters - architecture.blocks
     if setup.method is Method.QLORA:
         width = QUANTISED[setup.quantization]
-        return width * blocks + 2 * rest, f"{width:g} x {blocks:,} quantised + 2 x {rest:,}"
+        other = 4 if habits.upcasts and setup.quantization.startswith("nf4") else 2
+        return width * blocks + other * rest, f"{width:g} x {blocks:,} quantised + {other} x {rest:,}"
     if setup.method in {Method.FULL, Method.GALORE}:
         low, high = habits.weight, habits.embedding
     else:
@@ -204,13 +205,18 @@ def _step(architecture: Architecture, setup: TrainingSetup, parts: list[Trained]
         return [
             Group("singular values of one matrix", 14.0 * widest.matrix, f"(2 + 3 x 4) x {shape}", state_factor(setup))
         ]
-    if not steps_at_once(setup):
+    habits = habits_of(setup.framework)
+    if habits.master and setup.method is Method.FULL:
+        name, copies = "fp32 gradients", 2
+    elif steps_at_once(setup):
+        name, copies = "step temporaries", habits.temporaries
+    else:
         return []
     return [
         Group(
-            f"step temporaries of {part.name}",
-            part.element * part.count / share,
-            f"{part.element} x {part.count:,}{by}",
+            f"{name} of {part.name}",
+            copies * part.element * part.count / share,
+            f"{copies * part.element} x {part.count:,}{by}",
             state_factor(setup),
         )
         for part in parts

@@ -80,7 +80,9 @@ class Borrowing:
 _RUN_NOISE = 0.04  # two runs of one and the same training differ by so much
 # Frameworks that run the same trainer and models underneath. Each is a better neighbour to another than any stranger.
 STACKS: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(("axolotl", "transformers", "ms-swift", "qwen-finetune", "trl"), "transformers")
+    dict.fromkeys(
+        ("axolotl", "transformers", "ms-swift", "qwen-finetune", "qwen-finetune-multinode", "trl"), "transformers"
+    )
     | dict.fromkeys(("megatron-bridge", "nemo", "megatron-bridge-untuned", "nemo-automodel"), "megatron")
 )
 

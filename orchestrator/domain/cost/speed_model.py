@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from orchestrator.domain.cost.architecture import Architecture
-from orchestrator.domain.cost.coefficients import Coefficients, SpeedCell
+from orchestrator.domain.cost.coefficients import STACKS, Coefficients, SpeedCell
 from orchestrator.domain.cost.flops import adapted, forward_passes, token_flops, trains_weights
 from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.prediction import Prediction, Term
@@ -24,6 +24,7 @@ _ADAPTER_LAUNCH = 0.06  # of a layer's launches, for each adapted matrix
 _COMPILED = 0.5  # of the elementwise bytes, once kernels are fused
 _UNFLASH = (14.0, 25.0)  # bytes per score, forwards and backwards, of attention that writes its scores
 _NODE = 8
+_INTERLEAVED = 4  # stretches of layers that a pipeline's device holds: its idle ends shrink by that
 _OPTIMIZER_PASSES: Mapping[str, float] = MappingProxyType(
     {"adamw_torch_fused": 7.0, "adamw_bnb_8bit": 5.0, "galore_adamw_8bit": 5.0, "sgd": 4.0, "lion": 6.0}
 )
@@ -112,7 +113,7 @@ def passes_over_weights(setup: TrainingSetup) -> int:
 def step_terms(work: Work, setup: TrainingSetup, cell: SpeedCell) -> tuple[Term, ...]:
     """The step's summands in seconds. `waiting for launches` is what the floor and the gathering of split weights add
     to the computation: the fourth root of the sum of fourth powers, less the computation."""
-    micro = setup.accumulation + setup.pipeline_parallel - 1
+    micro = _micro_steps(setup)
     compute = _compute(work, cell)
     busy = math.fsum(seconds for _, seconds, _ in compute)
     floor = work.floor * cell.launch
@@ -138,6 +139,14 @@ def step_terms(work: Work, setup: TrainingSetup, cell: SpeedCell) -> tuple[Term,
     values = [(name, seconds * micro, formula) for name, seconds, formula in each] + once
     terms = [Term(name, seconds * cell.factor, formula) for name, seconds, formula in values if seconds > 0]
     return tuple(terms)
+
+
+def _micro_steps(setup: TrainingSetup) -> float:
+    """Micro-steps that a step takes the time of. Transformers' device map lets one device work while the others wait;
+    a real pipeline idles at its ends only."""
+    if STACKS.get(setup.framework) == "transformers":
+        return float(setup.accumulation * setup.pipeline_parallel)
+    return setup.accumulation + (setup.pipeline_parallel - 1) / _INTERLEAVED
 
 
 def _compute(work: Work, cell: SpeedCell) -> list[tuple[str, float, str]]:

@@ -34,6 +34,8 @@ _FACTORS = (Factor.ONE, Factor.ACTIVATIONS, Factor.LOGITS, Factor.STATES, Factor
 _MEAN = np.array([math.log(0.8), 0.0, 0.0, 0.0, 0.0, math.log(0.1), 0.0, 0.0])
 _FRAMEWORK = np.array([0.7, 0.3, 0.3, 0.2, 0.2, 1.5, 0.5, 0.12])
 _CELL = np.array([0.5, 0.2, 0.25, 0.2, 0.2, 0.5, 0.3, 0.06])
+# A framework that runs another's models and adapters unchanged starts from what that one's rows say.
+_SAME_CODE = {"axolotl": "transformers"}
 _CODED = [1, 2, 6]
 _CODE = np.array([0.25, 0.35, 0.5])
 _GROWING = [1, 2, 5, 6]
@@ -105,12 +107,12 @@ def fit_memory(rows: Sequence[MemoryRow], about: str) -> MemoryCoefficients:
     """Coefficients from those rows; `about` is written into each cell's source. Sigmas are those of calibration."""
     cells: dict[CellKey, MemoryCell] = {}
     codes: dict[tuple[str, str], ModelCode] = {}
-    means: list[Array] = []
-    for framework in sorted({row.setup.framework for row in rows}):
+    means: dict[str, Array] = {}
+    for framework in sorted({row.setup.framework for row in rows}, key=lambda name: (name in _SAME_CODE, name)):
         own = [row for row in rows if row.setup.framework == framework]
-        values, problem = _solve(own)
+        values, problem = _solve(own, means.get(_SAME_CODE.get(framework, ""), _MEAN))
         width, mean = len(FITTED), values[: len(FITTED)]
-        means.append(mean)
+        means[framework] = mean
         cells[CellKey(framework, ANY, ANY, ANY)] = cell_of(mean, f"{len(own)} rows of {framework}, {about}")
         around = values[width : width * (1 + len(problem.keys))].reshape(-1, width)
         for index, key in enumerate(problem.keys):
@@ -121,7 +123,7 @@ def fit_memory(rows: Sequence[MemoryRow], about: str) -> MemoryCoefficients:
         own_code = values[width * (1 + len(problem.keys)) :].reshape(-1, len(_CODED))
         for name, logs in zip(problem.types, own_code, strict=True):
             codes[framework, name] = ModelCode(*(round(math.exp(each), 4) for each in logs))
-    middle = np.median(np.array(means), axis=0) if means else _MEAN
+    middle = np.median(np.array(list(means.values())), axis=0) if means else _MEAN
     cells[CellKey(ANY, ANY, ANY, ANY)] = cell_of(middle, f"mean of {len(means)} frameworks, {about}")
     return MemoryCoefficients(cells, codes)
 
@@ -145,7 +147,7 @@ def sizes_of(architecture: Architecture, setup: TrainingSetup) -> Array:
     return sizes
 
 
-def _solve(rows: Sequence[MemoryRow]) -> tuple[Array, Problem]:
+def _solve(rows: Sequence[MemoryRow], mean: Array) -> tuple[Array, Problem]:
     keys = sorted({cell_key(row.setup, row.gpu) for row in rows})
     types = sorted({row.architecture.model_type for row in rows})
     problem = Problem(
@@ -158,7 +160,7 @@ def _solve(rows: Sequence[MemoryRow]) -> tuple[Array, Problem]:
         keys=keys,
         types=types,
     )
-    center = np.concatenate([_MEAN, np.zeros(len(keys) * len(FITTED) + len(types) * len(_CODED))])
+    center = np.concatenate([mean, np.zeros(len(keys) * len(FITTED) + len(types) * len(_CODED))])
     width = np.concatenate([_FRAMEWORK, np.tile(_CELL, len(keys)), np.tile(_CODE, len(types))])
 
     def residuals(values: Array) -> Array:

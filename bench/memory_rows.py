@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from orchestrator.domain.cost.known import known
 
+from bench.litgpt_hub import DROPOUT, PLAIN, RUNS
 from bench.row_words import targets_of
 from bench.rows import Row, read_rows
 from orchestrator.domain.cost.architecture import Architecture
@@ -50,25 +51,47 @@ def memory_setup(row: Row) -> TrainingSetup:
             setup = replace(setup, sequence_len=min(stated, longest))
     if setup.pipeline_parallel > 1 and row.cells.get("grad_accum", "").isdigit():
         setup = replace(setup, accumulation=int(row.cells["grad_accum"]))
-    return _litgpt(row, setup) if setup.framework == "litgpt" else setup
+    if setup.framework == "qwen-finetune-multinode":
+        setup = replace(setup, framework="qwen-finetune")
+    more = {"litgpt": _litgpt, "axolotl": _axolotl}.get(setup.framework)
+    return more(row, setup) if more else setup
 
 
 def _litgpt(row: Row, setup: TrainingSetup) -> TrainingSetup:
-    """By itself litgpt adapts queries and values, and on several devices shards with every block checkpointed."""
-    if setup.method in {Method.LORA, Method.QLORA} and not row.cells.get("lora_targets"):
-        setup = replace(setup, targets=targets_of("q+v", row.architecture))
+    """With what the configuration of its hub says that the row does not. On several devices litgpt shards by itself,
+    with every block checkpointed."""
+    name = _configuration(row)
+    run = RUNS.get(name, PLAIN)
+    if setup.method in {Method.LORA, Method.QLORA} and name and not row.cells.get("lora_targets"):
+        targets = None if run.everywhere else targets_of("q+v", row.architecture)
+        setup = replace(setup, rank=run.rank, targets=targets, dropout=DROPOUT)
+    if setup.method is Method.FULL and name:
+        setup = replace(setup, devices=run.full_devices)
     if setup.devices > 1:
         setup = replace(setup, sharding=Sharding.FULL, checkpointing=Checkpointing.FULL)
     return setup
 
 
+def _axolotl(row: Row, setup: TrainingSetup) -> TrainingSetup:
+    """Its example of Llama 4 (`scout-qlora-single-h100-flex.yaml`) never holds logits whole, compiles, and keeps the
+    layers' inputs on the host."""
+    if "llama-4" not in row.cells.get("notes", ""):
+        return setup
+    targets = ("q_proj", "k_proj", "v_proj", "o_proj")
+    return replace(
+        setup, fused_loss=True, compiled=True, checkpointing=Checkpointing.OFFLOAD, rank=32, targets=targets
+    )
+
+
+def _configuration(row: Row) -> str:
+    named = re.search(r"config ([\w.-]+)/", row.cells.get("notes", ""))
+    return named[1] if named else ""
+
+
 def memory_architecture(row: Row) -> Architecture:
     """The row's model; where a note names the configuration that was run (`config gemma2-2b/lora.yaml`), that one's."""
-    named = re.search(r"config ([\w.-]+)/", row.cells.get("notes", ""))
-    try:
-        return known(named[1]) if named else row.architecture
-    except NotFoundError:
-        return row.architecture
+    name = re.sub(r"^gemma2b$", "gemma2-2b", _configuration(row))
+    return (known(name) if name else None) or row.architecture
 
 
 def measured_memory(path: Path) -> list[MemoryRow]:
@@ -106,7 +129,7 @@ def _peft_row(cells: Mapping[str, str]) -> MemoryRow:
         source="peft-metamathqa",
         method="lora",
         model=cells["model"],
-        architecture=known(cells["model"]),
+        architecture=_known(cells["model"]),
         setup=TrainingSetup(
             Method.LORA,
             int(cells["max_seq_length"]),
@@ -121,3 +144,10 @@ def _peft_row(cells: Mapping[str, str]) -> MemoryRow:
         measured=float(cells["mem_max_bytes"]),
         limit=GPUS["L40S"].memory,
     )
+
+
+def _known(name: str) -> Architecture:
+    found = known(name)
+    if found is None:
+        raise NotFoundError("model", name)
+    return found

@@ -76,7 +76,8 @@ def _weight_bytes(architecture: Architecture, setup: TrainingSetup) -> tuple[flo
     habits = habits_of(setup.framework)
     blocks, rest = architecture.blocks, architecture.parameters - architecture.blocks
     if setup.method is Method.QLORA:
-        width = QUANTISED[setup.quantization]
+        kind = "nf4-dq" if habits.double_quant and setup.quantization == "nf4" else setup.quantization
+        width = QUANTISED[kind]
         other = 4 if habits.upcasts and setup.quantization.startswith("nf4") else 2
         return width * blocks + other * rest, f"{width:g} x {blocks:,} quantised + {other} x {rest:,}"
     if setup.method in {Method.FULL, Method.GALORE}:

@@ -50,7 +50,7 @@ class Habits:
     whole model before it is sharded. `flashes`: model types whose code has flash attention where it is asked for, None
     for all. `fused`: plain AdamW is the fused one. `upcasts`: what NF4 leaves unquantised is cast to fp32 (as
     `prepare_model_for_kbit_training` does, and Axolotl undoes). `turned`: bytes of an element of queries, keys and
-    values that are kept once more, taken apart and turned. `temporaries`: copies of what is trained that a step by
+    values that are kept once more, taken apart and turned. `double_quant`: NF4's scales are quantised too. `temporaries`: copies of what is trained that a step by
     `foreach` makes (one since PyTorch 2.1, three in 2.0). `logit`: bytes of a logit of one token, 14 being bf16, its fp32
     copy, the log-softmax and one more fp32 copy (a gradient, or the outputs that accelerate casts); litgpt's loss goes
     by chunks in bf16.
@@ -68,11 +68,12 @@ class Habits:
     turned: int = 0
     temporaries: int = 1
     logit: int = 14
+    double_quant: bool = False
 
 
 HABITS: Mapping[str, Habits] = MappingProxyType(
     {
-        "axolotl": Habits(embedding=4),
+        "axolotl": Habits(embedding=4, double_quant=True),
         "litgpt": Habits(adapter=2, loads_whole=True, turned=2, logit=6),
         "torchtune": Habits(adapter=2, chunked=4.0, fused=True),
         "torchtitan": Habits(weight=4, embedding=4),

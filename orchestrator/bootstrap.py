@@ -14,6 +14,7 @@ from orchestrator.adapters.db.migrate import migrate as migrate_database
 from orchestrator.adapters.db.store import SqlStore
 from orchestrator.adapters.huggingface.hub import HuggingFaceHub
 from orchestrator.adapters.inputs.folders import FolderInputs
+from orchestrator.adapters.inputs.hub_configs import HubConfigs
 from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.compute import LocalCompute
 from orchestrator.adapters.local.prices import LocalPrices
@@ -194,6 +195,7 @@ def _inputs(settings: Settings) -> FolderInputs:
         settings.roots,
         settings.default_preferences or (None if settings.default_dataset else str(data / "preferences.jsonl")),
         FolderDatasets(settings.uploads),
+        HubConfigs(settings.hub_endpoint, settings.hub_read_secret),
     )
 
 

@@ -76,6 +76,12 @@ class Settings(BaseSettings):
         return next(filter(None, given), None)
 
     @property
+    def hub_read_secret(self) -> str | None:
+        """The token that gated models are read with; none when it is empty."""
+        given = None if self.hf_token is None else self.hf_token.get_secret_value().strip()
+        return given or None
+
+    @property
     def demo(self) -> Path:
         """The demonstration's folder: model/ and dataset/."""
         return self.home.absolute() / "demo"

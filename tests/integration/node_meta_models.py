@@ -1,7 +1,7 @@
 """Makes models of configs on the meta device, where they have shapes and no weights, and tells what is in them.
 
-Run by the trainer's Python: reads JSON from standard input, a list of `{"config": ..., "targets": [...]}`, and writes
-a list of what each one is. With `targets`, a LoRA of rank `RANK` is put on those modules, by PEFT.
+Run by the trainer's Python: `... CASES`, a file of JSON: a list of `{"config": ..., "targets": [...]}`. Prints a list
+of what each one is. A LoRA of rank `RANK` is put on each of the targets (`all-linear`, or a list of names) by PEFT.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -24,6 +25,7 @@ def described(config: dict[str, object], targets: list[str | list[str]]) -> dict
     return {
         "parameters": sum(each.numel() for each in model.parameters()),
         "linears": sorted([*kind, count] for kind, count in _linears(model).items()),
+        "windowed": _windowed(model),
         "adapters": [_adapter(config, each) for each in targets],
     }
 
@@ -44,6 +46,12 @@ def _linears(model: PreTrainedModel) -> Counter[tuple[str, int, int, bool]]:
     return found
 
 
+def _windowed(model: PreTrainedModel) -> int | None:
+    """How many layers attend to a window or a chunk; None where the config does not tell it layer by layer."""
+    layers = getattr(model.config, "layer_types", None)
+    return None if layers is None else sum(each != "full_attention" for each in layers)
+
+
 def _adapter(config: dict[str, object], targets: str | list[str]) -> int:
     with torch.device("meta"):
         adapted = get_peft_model(_model(config), LoraConfig(r=RANK, target_modules=targets), low_cpu_mem_usage=True)
@@ -51,4 +59,5 @@ def _adapter(config: dict[str, object], targets: str | list[str]) -> int:
 
 
 if __name__ == "__main__":
-    json.dump([described(case["config"], case.get("targets", [])) for case in json.load(sys.stdin)], sys.stdout)
+    cases = json.loads(Path(sys.argv[1]).read_text())
+    json.dump([described(case["config"], case["targets"]) for case in cases], sys.stdout)

@@ -80,7 +80,7 @@ _PROVIDER = ProviderFacts(
 )  # fmt: skip
 _FOUND = search(
     plan_request(_SPEC, (), _CAP, None),
-    Market(OfferBook((_OFFER,)), {"local": _PROVIDER}, {"local": Allowances(2, 8, 3)}, FITTED()),
+    Market(OfferBook((_OFFER,)), {"local": _PROVIDER}, {"local": Allowances(2, 8, 3)}, FITTED),
     _STARTED,
 )
 _PLAN = _FOUND.plan

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from orchestrator.domain.allotment import Allotment, Demand
 from orchestrator.domain.budget import Allowances, Window
+from orchestrator.domain.cost.calibration import Predicted, Span
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.overheads import Overheads
 from orchestrator.domain.plan import Estimate, Plan, StagePlan
@@ -135,7 +137,18 @@ class Planning:
             speed_source=work.step.source,
             step_terms=work.step.terms,
             memory_terms=work.memory_terms,
+            predicted=self._predicted(work, steps, start),
         )
+
+    def _predicted(self, work: TrainingWork, steps: int, start: int) -> Predicted | None:
+        """What the stage is held against when it is over, its start and its whole included."""
+        if work.predicted is None or not start:
+            return work.predicted
+        late = self._overheads.slow("startup", "model_load")
+        startup = Span(start, start * start / max(late, start), max(late, start))
+        low, high = startup.low + steps * work.predicted.low, startup.high + steps * work.predicted.high
+        whole = Span(start + steps * work.predicted.seconds_per_step, low, high) if steps else None
+        return replace(work.predicted, startup=startup, stage=whole)
 
     def _evaluation(self, share: int) -> int:
         if not self._work.trainings:

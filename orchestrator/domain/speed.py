@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from orchestrator.domain.cost.calibration import NOISE_SD_WITHOUT_SHEET
 from orchestrator.domain.cost.coefficients import Correction
 from orchestrator.domain.cost.prediction import Prediction, Term
 from orchestrator.domain.recipe import TrainingShape
@@ -79,7 +80,9 @@ def prior_step(
     source = f"prior from FLOPs on {accelerator}; replaced by measurement"
     factor, sigma = 1.0, PRIOR_SIGMA
     if correction is not None:
-        factor, sigma = math.exp(correction.log_factor), min(correction.sigma, PRIOR_SIGMA)
+        factor = math.exp(correction.log_factor)
+        # The next training differs from the cell's mean as those before did.
+        sigma = min(math.hypot(correction.sigma, NOISE_SD_WITHOUT_SHEET), PRIOR_SIGMA)
         source = f"prior from FLOPs on {accelerator}, times {factor:.3g} as {correction.observations} stages measured"
     terms = (
         Term("compute", computing * factor, f"{tokens:.0f} tokens x {flops_per_token:.3g} FLOPs / {rate:.3g} FLOP/s"),

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.cost.architecture import Architecture
-from orchestrator.domain.cost.coefficients import CellKey, family_of
+from orchestrator.domain.cost.calibration import COVERAGE, Predicted
+from orchestrator.domain.cost.coefficients import CellKey, cell_key, family_of
 from orchestrator.domain.cost.gpus import GPUS, Gpu
 from orchestrator.domain.cost.layout import Layout, as_written, layouts
 from orchestrator.domain.cost.model import CostModel, Fit
-from orchestrator.domain.cost.prediction import Term
+from orchestrator.domain.cost.prediction import Prediction, Term
 from orchestrator.domain.cost.recipes import FRAMEWORK, is_checkpointed, setup_of
 from orchestrator.domain.cost.rows import NOT_COUNTED, Rows
 from orchestrator.domain.cost.setup import Sharding
@@ -24,6 +25,8 @@ MIN_STEPS = 8
 """Fewer steps than the pilot and a handful are not a training; a cap that pays for less is refused."""
 SURE = 0.95
 """The share of cases that a plan must hold for before it is called possible."""
+LOW, HIGH = (1 - COVERAGE) / 2, (1 + COVERAGE) / 2
+LEARNED_TERM = "learned from runs"
 NO_GPU = "CPU"
 NO_DATA_SHEET_PRECISION = "fp32"
 
@@ -68,7 +71,7 @@ class TrainingWork:
     done: bool
     fit: Fit | None = None
     memory_terms: tuple[Term, ...] = ()
-    cell: CellKey | None = None
+    predicted: Predicted | None = None
 
     @property
     def least_seconds(self) -> float:
@@ -160,11 +163,13 @@ def _training(
     best: TrainingWork | None = None
     nearest: Fit | None = None
     for layout in _candidates(stage, devices, shardings):
-        fit, terms = _fit(stage, layout, subject.architecture, gpu, model)
+        peak = _peak(stage, layout, subject.architecture, gpu, model)
+        fit = Fit(math.ceil(peak.middle), math.ceil(peak.quantile(SURE)), gpu.memory)
         if not fit.fits:
             nearest = fit if nearest is None or fit.p95 < nearest.p95 else nearest
             continue
-        work = replace(_on_gpu(index, stage, layout, subject.architecture, gpu, model), fit=fit, memory_terms=terms)
+        work = _on_gpu(index, stage, layout, subject.architecture, gpu, model)
+        work = replace(work, fit=fit, memory_terms=peak.terms, predicted=_with_peak(work.predicted, peak))
         if best is None or _pace(work) < _pace(best):
             best = work
     if best is not None:
@@ -184,13 +189,10 @@ def _pace(work: TrainingWork) -> float:
     return work.step.seconds / work.layout.rows_per_step
 
 
-def _fit(
-    stage: StageRequest, layout: Layout, architecture: Architecture, gpu: Gpu, model: CostModel
-) -> tuple[Fit, tuple[Term, ...]]:
+def _peak(stage: StageRequest, layout: Layout, architecture: Architecture, gpu: Gpu, model: CostModel) -> Prediction:
     """The longest rows decide the peak."""
     setup = setup_of(stage.recipe, layout, stage.rows.longest_of(stage.shape.sequence_len))
-    peak = model.peak(architecture, setup, gpu)
-    return Fit(math.ceil(peak.middle), math.ceil(peak.quantile(SURE)), gpu.memory), peak.terms
+    return model.peak(architecture, setup, gpu)
 
 
 def _on_gpu(
@@ -199,8 +201,8 @@ def _on_gpu(
     length = stage.rows.padded(layout.micro_batch, stage.shape.sequence_len, stage.recipe)
     setup = setup_of(stage.recipe, layout, max(round(length), 1))
     step = StepTime.predicted(model.step(architecture, setup, gpu))
-    cell = CellKey(setup.framework, gpu.name, family_of(setup), setup.precision)
-    return _work(index, stage, layout, step, cell)
+    cell = cell_key(setup, gpu)
+    return _work(index, stage, layout, step, _foretold(step, cell, model))
 
 
 def _unknown(
@@ -214,10 +216,36 @@ def _unknown(
     cut = replace(stage.shape, micro_batch_size=layout.micro_batch, gradient_accumulation_steps=layout.accumulation)
     length = stage.rows.padded(layout.micro_batch, stage.shape.sequence_len, stage.recipe)
     step = prior_step(stage.techniques, cut, length, subject.parameters, accelerator, model.correction(cell))
-    return _work(index, stage, layout, step, cell)
+    return _work(index, stage, layout, step, _foretold(step, cell, model))
 
 
-def _work(index: int, stage: StageRequest, layout: Layout, step: StepTime, cell: CellKey) -> TrainingWork:
+def _foretold(step: StepTime, cell: CellKey, model: CostModel) -> Predicted:
+    """What is held against the measured step when the training is over."""
+    correction = model.correction(cell)
+    return Predicted(
+        cell,
+        step.seconds,
+        step.quantile(LOW),
+        step.quantile(HIGH),
+        correction=0.0 if correction is None else correction.log_factor,
+    )
+
+
+def _with_peak(predicted: Predicted | None, peak: Prediction) -> Predicted | None:
+    if predicted is None:
+        return None
+    low, high = peak.quantile(LOW), peak.quantile(HIGH)
+    learned = sum(term.value for term in peak.terms if term.name == LEARNED_TERM)
+    return replace(
+        predicted,
+        peak_memory=peak.middle,
+        memory_low=low,
+        memory_high=high,
+        memory_correction=math.log(peak.middle / (peak.middle - learned)),
+    )
+
+
+def _work(index: int, stage: StageRequest, layout: Layout, step: StepTime, predicted: Predicted) -> TrainingWork:
     whole, intended = _steps(stage, layout)
     remaining = 0 if stage.done else max(intended - stage.steps_done, 0)
     shape = stage.shape
@@ -232,7 +260,7 @@ def _work(index: int, stage: StageRequest, layout: Layout, step: StepTime, cell:
         weight=stage.share,
         started=stage.started,
         done=stage.done,
-        cell=cell,
+        predicted=predicted,
     )
 
 

@@ -13,18 +13,16 @@ from orchestrator.domain.cost.setup import TrainingSetup
 
 
 class CostModel(Protocol):
-    """Promises: pure, the same answer for the same question; seconds for one optimizer step, bytes for one device;
-    `version` changes when an answer may."""
-
-    @property
-    def version(self) -> int: ...
+    """Promises: pure, the same answer for the same question; seconds for one optimizer step, bytes for one device; the
+    terms of a prediction add up to its middle."""
 
     def step(self, architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Prediction: ...
 
     def peak(self, architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Prediction: ...
 
     def correction(self, cell: CellKey) -> Correction | None:
-        """What measured runs say of a kind of training on a device that has no data sheet here, such as a CPU."""
+        """What measured runs say of the seconds of a kind of training: they are in `step` already, and for a device
+        without a data sheet, such as a CPU, they are all there is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def market(*offers: Offer) -> Market:
     chosen = offers or (offer(),)
     providers = {each.provider for each in chosen}
     facts_of = {provider: facts(provider) for provider in providers}
-    return Market(OfferBook(chosen), facts_of, dict.fromkeys(providers, ALLOWANCES), FITTED())
+    return Market(OfferBook(chosen), facts_of, dict.fromkeys(providers, ALLOWANCES), FITTED)
 
 
 def facts(provider: str = "local", provision: int = 1, startup: int = STARTUP) -> ProviderFacts:

@@ -8,6 +8,8 @@ from orchestrator.domain.cost.architecture import Architecture, Part
 from orchestrator.domain.cost.gpus import GPUS, Gpu
 from orchestrator.domain.cost.setup import Checkpointing, Method, Sharding
 
+# Ends the name of a framework that ran over a network: its cells are others than those of one machine.
+MULTINODE = "-multinode"
 # What a framework calls itself begins with one of these; the first that fits is its name among the coefficients.
 _FRAMEWORKS = (
     ("megatron-bridge (not", "megatron-bridge-untuned"),

@@ -103,13 +103,18 @@ def _architecture(model: str, folder: Path) -> Architecture:
             return architecture_of("inline", json.loads(model))
         if model.endswith(".json"):
             return architecture_of(model, json.loads((folder / model).read_text(encoding="utf-8")))
-        return known(model)
+        found = known(model)
     except (InvalidInputError, NotFoundError, KeyError, OSError, ValueError) as error:
         raise UnplacedError(f"model {model[:60]!r}: {error}") from error
+    if found is None:
+        raise UnplacedError(f"model {model[:60]!r} is not known by name: give the path of its config.json")
+    return found
 
 
 def _setup(cells: dict[str, str], architecture: Architecture, assumed: list[str]) -> TrainingSetup:
     framework = words.framework_of(cells.get("framework", ""))
+    if "multinode" in cells.get("notes", "").lower():
+        framework += words.MULTINODE
     method = _method(cells)
     devices = _count(cells, "n_gpus", 1, assumed)
     parallel = {name: _count(cells, name, 1) for name in ("tp", "pp", "cp")}
@@ -118,8 +123,8 @@ def _setup(cells: dict[str, str], architecture: Architecture, assumed: list[str]
     said = f"{cells.get('method', '')} {cells.get('notes', '')} {cells.get('seq_len_kind', '')}".lower()
     accumulation = _accumulation(cells, micro_batch, max(1, devices // math.prod(parallel.values())))
     if "device_map split" in said:
-        # Layers on several devices that wait for one another: a pipeline that never holds more than one micro-step.
-        parallel["pp"], accumulation = devices, 1
+        parallel["pp"] = devices
+        accumulation = _accumulation(cells, micro_batch, 1)
     return TrainingSetup(
         method=method,
         sequence_len=_sequence(cells, said, assumed),

@@ -6,14 +6,17 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.adapters.artifacts.folder import FolderArtifacts
 from orchestrator.adapters.axolotl.trainer import CPU_ACCELERATOR, AxolotlTrainer
+from orchestrator.adapters.catalog.prices import CatalogPrices, CatalogSources
 from orchestrator.adapters.celery.wakeup import CeleryWakeup
 from orchestrator.adapters.db.migrate import migrate as migrate_database
 from orchestrator.adapters.db.store import SqlStore
 from orchestrator.adapters.huggingface.hub import HuggingFaceHub
 from orchestrator.adapters.inputs.folders import FolderInputs
+from orchestrator.adapters.inputs.hub_configs import HubConfigs
 from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.compute import LocalCompute
 from orchestrator.adapters.local.prices import LocalPrices
@@ -22,6 +25,7 @@ from orchestrator.adapters.system.clock import SystemClock
 from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.cost.fitted import FITTED
+from orchestrator.domain.cost.setup import Sharding
 from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
 from orchestrator.domain.money import MICROS_PER_DOLLAR
 from orchestrator.ports.artifacts import Artifacts
@@ -31,7 +35,7 @@ from orchestrator.ports.datasets import Datasets
 from orchestrator.ports.hub import Hub
 from orchestrator.ports.ids import Ids
 from orchestrator.ports.inputs import Inputs
-from orchestrator.ports.prices import Prices
+from orchestrator.ports.prices import PriceBook, Prices, Refreshed
 from orchestrator.ports.signals import Changes, Notify, Wakeup
 from orchestrator.ports.store import Store
 from orchestrator.ports.trainer import Trainer
@@ -42,12 +46,13 @@ from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
 from orchestrator.services.learn import Learn
 from orchestrator.services.learned import Learned
-from orchestrator.services.markets import Markets
+from orchestrator.services.markets import JoinedPrices, Markets
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
-from orchestrator.services.quote import QuoteRun
+from orchestrator.services.quote import QuoteRun, Where
 from orchestrator.services.read import ReadRuns
 from orchestrator.services.read_datasets import ReadDatasets
+from orchestrator.services.read_offers import ReadOffers
 from orchestrator.services.reap import Reap
 from orchestrator.services.submit_run import SubmitRun
 from orchestrator.services.sweep import Sweep
@@ -66,6 +71,7 @@ class Ports:
     compute: Compute
     trainer: Trainer
     prices: Prices
+    clouds: PriceBook
     inputs: Inputs
     datasets: Datasets
     artifacts: Artifacts
@@ -86,6 +92,7 @@ class Application:
     quote: QuoteRun
     submit: SubmitRun
     read: ReadRuns
+    offers: ReadOffers
     upload: UploadDataset
     datasets: ReadDatasets
     cancel: CancelRun
@@ -106,12 +113,13 @@ class Application:
 def assemble(settings: Settings, ports: Ports) -> Application:
     """The use cases on `ports`."""
     markets = Markets(ports.prices, FITTED)
-    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), markets, ports.clock)
+    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), _places(ports, markets), ports.clock)
     return Application(
         settings=settings,
         quote=quote,
         submit=SubmitRun(ports.store, quote, ports.clock, ports.ids, ports.wakeup, ports.notify),
-        read=ReadRuns(ports.store, ports.artifacts, ports.prices, ports.clock),
+        read=ReadRuns(ports.store, ports.artifacts, ports.clock),
+        offers=ReadOffers(ports.prices, ports.clouds, ports.clock, settings.price_max_age_days),
         upload=UploadDataset(ports.datasets, ports.clock),
         datasets=ReadDatasets(ports.datasets),
         cancel=CancelRun(ports.store, ports.clock, ports.wakeup, ports.notify),
@@ -132,6 +140,17 @@ def assemble(settings: Settings, ports: Ports) -> Application:
     )
 
 
+def _places(ports: Ports, here: Markets) -> dict[Where, Markets]:
+    """What can be quoted: a plan for a cloud may split a training's memory, though none has been launched so yet."""
+    everywhere = JoinedPrices((ports.prices, ports.clouds))
+    split = (Sharding.NONE, Sharding.FULL)
+    return {
+        Where.HERE: here,
+        Where.CLOUDS: Markets(ports.clouds, FITTED, split),
+        Where.ANYWHERE: Markets(everywhere, FITTED, split),
+    }
+
+
 def build_application(settings: Settings) -> Application:
     """The use cases on the real adapters. Opens no connection: each is opened when it is first used."""
     return assemble(settings, open_ports(settings))
@@ -147,6 +166,7 @@ def open_ports(settings: Settings) -> Ports:
         compute=_compute(settings, clock),
         trainer=AxolotlTrainer("cpu" if on_cpu else "cuda"),
         prices=prices,
+        clouds=_clouds(settings, clock),
         inputs=_inputs(settings),
         datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
@@ -163,6 +183,11 @@ def open_ports(settings: Settings) -> Ports:
 def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema; safe to call from several processes at once."""
     migrate_database(settings.resolved_database_url)
+
+
+def refresh_prices(settings: Settings, origin: str | None) -> Refreshed:
+    """Read the prices of the clouds anew, and those at `origin`; see `PriceBook.refresh`."""
+    return _clouds(settings, SystemClock()).refresh(origin)
 
 
 def stop_local_machines(settings: Settings) -> None:
@@ -193,6 +218,14 @@ def _prices(settings: Settings, clock: Clock) -> LocalPrices:
     )
 
 
+def _clouds(settings: Settings, clock: Clock) -> CatalogPrices:
+    stored = settings.home.absolute() / "prices" / "current.json"
+    catalogue = settings.skypilot_catalog.expanduser()
+    # An empty one, as an unset variable of a container is, is none.
+    own = settings.price_file if settings.price_file != Path() else None
+    return CatalogPrices(CatalogSources(stored, own, catalogue, settings.price_source or None), clock)
+
+
 def _inputs(settings: Settings) -> FolderInputs:
     data = settings.demo / "dataset"
     return FolderInputs(
@@ -202,6 +235,7 @@ def _inputs(settings: Settings) -> FolderInputs:
         settings.roots,
         settings.default_preferences or (None if settings.default_dataset else str(data / "preferences.jsonl")),
         FolderDatasets(settings.uploads),
+        HubConfigs(settings.hub_endpoint, settings.hub_read_secret),
     )
 
 

@@ -12,9 +12,9 @@ from api.schemas.files import ArtifactList, ArtifactView, LogView
 from api.schemas.health import CheckView, LivenessView, ReadinessView
 from api.schemas.journal import EventView, MetricSeries, MetricView
 from api.schemas.ledger import LedgerView
-from api.schemas.offer import OfferList, OfferView
-from api.schemas.plan import QuoteView
+from api.schemas.offer import OfferList
 from api.schemas.problem import ProblemTypeView
+from api.schemas.quote import QuoteView
 from api.schemas.run import RunList, RunView
 from api.schemas.strategy import StrategyList
 from api.schemas.view import View
@@ -42,6 +42,7 @@ from orchestrator.ports.store import StoredObservation
 from orchestrator.services.learned import CalibrationReading, CellReading
 from orchestrator.services.quote import Quote
 from orchestrator.services.read import ReadingPage, RunReading
+from orchestrator.services.read_offers import ListedOffer, OfferPage
 
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _RUN_ID = RunId("run_3f9c1a7be204")
@@ -185,7 +186,7 @@ EXAMPLES: Mapping[str, View] = {
         RunList.of(ReadingPage((_READING,), None)),
         LedgerView.of(_READING),
         QuoteView.of(Quote(_SPEC, _CAP, _FOUND)),
-        OfferList(offers=[OfferView.of(_OFFER)]),
+        OfferList.of(OfferPage((ListedOffer(_OFFER, 0, False),), 1, None, ())),
         StrategyList.whole((_STRATEGY,)),
         CalibrationView.of(_CALIBRATION),
         MetricSeries(metrics=[MetricView.of(_STEP)], next=_STEP.seq, more=False),

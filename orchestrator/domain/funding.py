@@ -18,7 +18,7 @@ from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import Outcome, RunEvent
 from orchestrator.domain.money import Money
 from orchestrator.domain.overheads import Sizes
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan import Plan, StagePlan
 from orchestrator.domain.planner import PlanRequest, make_plan, share_anew
 from orchestrator.domain.run import Run, RunSpec
 from orchestrator.domain.speed import UNKNOWN_PARAMETERS
@@ -34,7 +34,11 @@ def decide_queued(facts: Facts, decision: Decision) -> None:
     market = facts.market
     try:
         request = plan_request(
-            facts.run.spec, facts.run.stages, ledger.fold(facts.postings).available, facts.run.machine_seconds_left
+            facts.run.spec,
+            facts.run.stages,
+            ledger.fold(facts.postings).available,
+            facts.run.machine_seconds_left,
+            plan=facts.run.plan,
         )
         plan = make_plan(request, market, facts.now)
     except UnaffordableError as error:
@@ -85,18 +89,25 @@ def tell_plan(decision: Decision, plan: Plan, why: str) -> None:
 
 
 def plan_request(
-    spec: RunSpec, stages: Sequence[Stage], available: Money, max_seconds: int | None, now: datetime | None = None
+    spec: RunSpec,
+    stages: Sequence[Stage],
+    available: Money,
+    max_seconds: int | None,
+    now: datetime | None = None,
+    plan: Plan | None = None,
 ) -> PlanRequest:
     """What the planner must know: the wish, and what is left of its money, its time and its work. `stages` is empty
-    before a run was funded; `now` is given while a stage of it is running."""
+    before a run was funded; `now` is given while a stage of it is running, and `plan` is the one it was funded by."""
     so_far: Sequence[Stage | None] = stages or (None,) * len(spec.stages)
+    parts: Sequence[StagePlan | None] = plan.stages if plan else (None,) * len(spec.stages)
     return PlanRequest(
-        stages=tuple(_stage_request(spec, each, stage, now) for each, stage in zip(spec.stages, so_far, strict=True)),
+        stages=tuple(_stage_request(spec, *each, now) for each in zip(spec.stages, so_far, parts, strict=True)),
         subject=Subject(spec.architecture, spec.model_parameters),
         sizes=_sizes(spec),
         available=available,
         max_seconds=max_seconds,
         gpus=spec.gpus,
+        machine=spec.machine,
         heldout_rows=spec.dataset.heldout_rows,
     )
 
@@ -112,14 +123,20 @@ def _sizes(spec: RunSpec) -> Sizes:
     return Sizes(WEIGHT_BYTES * parameters, max(checkpoints), max(results), is_here=spec.model_is_local)
 
 
-def _stage_request(spec: RunSpec, wish: StageSpec, stage: Stage | None, now: datetime | None) -> StageRequest:
+def _stage_request(
+    spec: RunSpec, wish: StageSpec, stage: Stage | None, part: StagePlan | None, now: datetime | None
+) -> StageRequest:
+    rows = spec.rows_of(wish)
+    begun = stage is not None and (stage.checkpoint is not None or stage.status is StageStatus.RUNNING)
     return StageRequest(
         kind=wish.kind,
         title=wish.title,
         recipe=wish.recipe,
         techniques=wish.techniques,
-        rows=Rows(spec.rows_of(wish).train_rows),
+        rows=Rows(rows.train_rows, rows.tokens),
         pinned=wish.pinned,
+        # A training that has begun goes on as it was cut, as long as the machine is like the one before.
+        layout=part.layout if part is not None and begun else None,
         share=wish.share if stage is None else _remaining_share(stage, now),
         seconds_per_step=None if stage is None else stage.seconds_per_step,
         steps_done=stage.step if stage is not None and stage.checkpoint else 0,
@@ -167,7 +184,7 @@ def share_out_anew(facts: Facts, decision: Decision, window: Window) -> None:
     if run.plan is None:
         return
     usable = max(int((window.soft - facts.now).total_seconds()), 0)
-    request = plan_request(run.spec, run.stages, window.reserve, run.machine_seconds_left, facts.now)
+    request = plan_request(run.spec, run.stages, window.reserve, run.machine_seconds_left, facts.now, run.plan)
     stages = share_anew(request, facts.market, lease.offer, usable)
     plan = replace(run.plan, window=window, stages=stages)
     shares = tuple(

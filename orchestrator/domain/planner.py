@@ -24,28 +24,24 @@ from orchestrator.domain.overheads import Overheads, Sizes, overheads_of
 from orchestrator.domain.plan import Plan, StagePlan
 from orchestrator.domain.planning import Planning
 from orchestrator.domain.providers import ProviderFacts
-from orchestrator.domain.work import StageRequest, Subject, Workload, workload
+from orchestrator.domain.run import ANY_MACHINE, MachineWishes, Prefer
+from orchestrator.domain.work import StageRequest, Subject, Workloads
 
 GIB = 1 << 30
 SYSTEM_DISK_GIB = 100
 """The trainer's image and its caches, beside the model, its checkpoints and its result."""
 
 
-class Prefer:
-    """What decides between plans that train the same."""
-
-    TIME = "time"
-    DOLLARS = "dollars"
-
-
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What can be rented now, what is true of each provider, and what the cost model says of speed and memory."""
+    """What can be rented now, what is true of each provider, and what the cost model says of speed and memory;
+    `shardings` are what a training's memory may be split by over the devices there."""
 
     book: OfferBook
     providers: Mapping[str, ProviderFacts]
     allowances: Mapping[str, Allowances]
     model: CostModel
+    shardings: tuple[Sharding, ...] = (Sharding.NONE,)
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -54,8 +50,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """Everything that a plan depends on, beside the market. `gpus`, `accelerators` and `spot` (True: only, False: none)
-    narrow the search; `shardings` are what may be split over devices."""
+    """Everything that a plan depends on, beside the market. `gpus` and `machine` narrow the search."""
 
     stages: tuple[StageRequest, ...]
     subject: Subject
@@ -64,10 +59,7 @@ class PlanRequest:
     max_seconds: int | None
     gpus: int | None
     heldout_rows: int = 64
-    accelerators: tuple[str, ...] = ()
-    spot: bool | None = None
-    prefer: str = Prefer.TIME
-    shardings: tuple[Sharding, ...] = (Sharding.NONE,)
+    machine: MachineWishes = ANY_MACHINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +71,7 @@ class Search:
     front: tuple[Choice, ...]
     by_devices: tuple[Choice, ...]
     refusals: tuple[Refusal, ...]
+    considered: int = 0
 
 
 def make_plan(request: PlanRequest, market: Market, now: datetime) -> Plan:
@@ -86,9 +79,11 @@ def make_plan(request: PlanRequest, market: Market, now: datetime) -> Plan:
     return search(request, market, now).plan
 
 
-def search(request: PlanRequest, market: Market, now: datetime) -> Search:
-    """The best plan and its alternatives. Raises `UnaffordableError` as `make_plan` does."""
-    choices, refused = _Searching(request, market, now).run()
+def search(request: PlanRequest, market: Market, now: datetime, workloads: Workloads | None = None) -> Search:
+    """The best plan and its alternatives; `workloads` are the request's own, if it was asked before for other money.
+    Raises `UnaffordableError` as `make_plan` does."""
+    known = workloads or workloads_of(request, market)
+    choices, refused = _Searching(request, market, known, now).run()
     refusals = summed_up(refused)
     if not choices:
         raise UnaffordableError(
@@ -96,15 +91,21 @@ def search(request: PlanRequest, market: Market, now: datetime) -> Search:
             cheapest_cap(refused),
             [each.told for each in refusals],
         )
-    best = max(choices, key=_better(request.prefer))
-    planning = _planning(request, market, best.offer)
+    better = _better(request.machine.prefer)
+    best = max(choices, key=better)
+    planning = _planning(request, market, known, best.offer)
     plan = planning.plan(best.window, best.usable)
-    return Search(plan, pareto_front(choices), by_devices(choices, _better(request.prefer)), refusals)
+    return Search(plan, pareto_front(choices), by_devices(choices, better), refusals, len(market.offers))
 
 
 def share_anew(request: PlanRequest, market: Market, offer: Offer, usable: int) -> tuple[StagePlan, ...]:
     """The parts of the stages when a lease that is under way has `usable` seconds left to its soft deadline."""
-    return _planning(request, market, offer).share_out(usable)
+    return _planning(request, market, workloads_of(request, market), offer).share_out(usable)
+
+
+def workloads_of(request: PlanRequest, market: Market) -> Workloads:
+    """The work of the request's stages, to be reckoned when it is asked for."""
+    return Workloads(request.stages, request.subject, market.model, market.shardings)
 
 
 def allowances_of(base: Allowances, overheads: Overheads) -> Allowances:
@@ -112,36 +113,33 @@ def allowances_of(base: Allowances, overheads: Overheads) -> Allowances:
     return replace(base, checkpoint=base.checkpoint + overheads.saving)
 
 
-def _better(prefer: str) -> Callable[[Choice], tuple[float, ...]]:
-    if prefer == Prefer.DOLLARS:
+def _better(prefer: Prefer) -> Callable[[Choice], tuple[float, ...]]:
+    if prefer is Prefer.DOLLARS:
         return lambda each: (each.done, -each.cost, -each.seconds)
     return lambda each: (each.done, -each.seconds, -each.cost)
 
 
-def _planning(request: PlanRequest, market: Market, offer: Offer) -> Planning:
-    facts = market.providers[offer.provider]
-    overheads = overheads_of(facts, request.sizes)
-    work = _workload(request, offer.accelerator, offer.accelerator_count, market.model)
+def _planning(request: PlanRequest, market: Market, workloads: Workloads, offer: Offer) -> Planning:
+    overheads = overheads_of(market.providers[offer.provider], request.sizes)
     return Planning(
-        request.stages, work, offer, overheads, allowances_of(market.allowances[offer.provider], overheads),
+        request.stages,
+        workloads.on(offer.accelerator, offer.accelerator_count),
+        offer,
+        overheads,
+        allowances_of(market.allowances[offer.provider], overheads),
         request.heldout_rows,
-    )  # fmt: skip
-
-
-def _workload(request: PlanRequest, accelerator: str, devices: int, model: CostModel) -> Workload:
-    return workload(request.stages, request.subject, accelerator, devices, model, request.shardings)
+    )
 
 
 class _Searching:
     """One request on one market."""
 
-    def __init__(self, request: PlanRequest, market: Market, now: datetime) -> None:
+    def __init__(self, request: PlanRequest, market: Market, workloads: Workloads, now: datetime) -> None:
         self._request = request
         self._market = market
+        self._workloads = workloads
         self._now = now
-        self._work: dict[tuple[str, int], Workload] = {}
         self._overheads: dict[str, Overheads] = {}
-        self._storage: dict[str, int] = {}
 
     def run(self) -> tuple[list[Choice], list[Refused]]:
         choices: list[Choice] = []
@@ -161,17 +159,20 @@ class _Searching:
             return Refused(offer, "gpus", f"has {kind.devices} accelerators, {request.gpus} were asked for")
         if kind.devices > MOST_DEVICES:
             return Refused(offer, "gpus", f"has {kind.devices} accelerators, {MOST_DEVICES} are the most that is used")
-        if request.accelerators and kind.accelerator not in request.accelerators:
-            return Refused(offer, "accelerator", f"{', '.join(request.accelerators)} was asked for")
-        if request.spot is not None and kind.spot is not request.spot:
+        wishes = request.machine
+        if wishes.accelerators and kind.accelerator not in wishes.accelerators:
+            return Refused(offer, "accelerator", f"{', '.join(wishes.accelerators)} was asked for")
+        if wishes.spot is not None and kind.spot is not wishes.spot:
             return Refused(offer, "spot", "is spot" if kind.spot else "is on demand")
+        if not offer.firm:
+            return Refused(offer, "price", "is an auction's floor, not a price that it can be had for")
         # This machine is what there is, known or not; a stranger's speed would be a guess with somebody's money.
         if kind.provider != LOCAL_PROVIDER and kind.accelerator not in GPUS:
             return Refused(offer, "accelerator", f"nothing is known of the speed of {kind.accelerator}")
         return None
 
     def _try(self, kind: Kind, offer: Offer) -> Choice | Refused:
-        work = self._workload(kind.accelerator, kind.devices)
+        work = self._workloads.on(kind.accelerator, kind.devices)
         if work.misfit:
             return Refused(offer, "memory", work.misfit)
         overheads = self._overheads_of(kind.provider)
@@ -200,12 +201,6 @@ class _Searching:
         return Refused(
             offer, "budget", f"{least} s is the least that trains, which costs {cost.dollars()} dollars", cost.micros
         )
-
-    def _workload(self, accelerator: str, devices: int) -> Workload:
-        key = accelerator, devices
-        if key not in self._work:
-            self._work[key] = _workload(self._request, accelerator, devices, self._market.model)
-        return self._work[key]
 
     def _overheads_of(self, provider: str) -> Overheads:
         if provider not in self._overheads:

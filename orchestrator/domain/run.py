@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
 from orchestrator.domain.cost.architecture import Architecture
+from orchestrator.domain.cost.tokens import TokenFacts
 from orchestrator.domain.ids import LeaseId, RunId, stage_id
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lifecycle import HOLDS_LEASE, Outcome, RunEvent, RunStatus, next_status
@@ -29,6 +31,7 @@ class DatasetRef:
     heldout_source: str | None = None
     is_local: bool = True
     heldout_format: str | None = None
+    tokens: TokenFacts | None = None
 
     @property
     def train_rows(self) -> int | None:
@@ -48,13 +51,33 @@ class Harness:
     limit: int | None = None
 
 
+class Prefer(StrEnum):
+    """What decides between plans that train the same."""
+
+    TIME = "time"
+    DOLLARS = "dollars"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineWishes:
+    """What the search for a machine keeps to: these `accelerators` (empty: any), `spot` only, none (False) or both."""
+
+    accelerators: tuple[str, ...] = ()
+    spot: bool | None = None
+    prefer: Prefer = Prefer.TIME
+
+
+ANY_MACHINE = MachineWishes()
+
+
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """The wish, validated and complete. It never changes.
 
     `stages` are what the strategy expands to, each training with its complete recipe; `preferences` are pairs for the
     trainings that need them, None when `dataset` holds them or none does; `harness` names further tasks to evaluate on;
-    `notes` are what was said to the user about the wish, such as a translated spelling.
+    `notes` are what was said to the user about the wish, such as a translated spelling. `architecture` is None where
+    the model's family is not known; `machine` narrows and steers the search for one.
     """
 
     strategy: str
@@ -72,6 +95,7 @@ class RunSpec:
     harness: Harness | None = None
     notes: tuple[str, ...] = ()
     architecture: Architecture | None = None
+    machine: MachineWishes = ANY_MACHINE
 
     @property
     def trainings(self) -> tuple[StageSpec, ...]:

@@ -24,6 +24,7 @@ MIN_STEPS = 8
 """Fewer steps than the pilot and a handful are not a training; a cap that pays for less is refused."""
 SURE = 0.95
 """The share of cases that a plan must hold for before it is called possible."""
+NO_GPU = "CPU"
 NO_DATA_SHEET_PRECISION = "fp32"
 
 
@@ -91,6 +92,26 @@ class Workload:
     def tokens(self) -> float:
         """All that the strategy can still use."""
         return sum(each.tokens for each in self.open)
+
+
+class Workloads:
+    """The work of the same stages on every kind of machine, each reckoned once: it does not depend on money."""
+
+    def __init__(
+        self, stages: Sequence[StageRequest], subject: Subject, model: CostModel, shardings: Sequence[Sharding]
+    ) -> None:
+        self._stages = tuple(stages)
+        self._subject = subject
+        self._model = model
+        self._shardings = tuple(shardings)
+        self._known: dict[tuple[str, int], Workload] = {}
+
+    def on(self, accelerator: str, devices: int) -> Workload:
+        """The work on so many devices of this kind."""
+        key = accelerator, devices
+        if key not in self._known:
+            self._known[key] = workload(self._stages, self._subject, accelerator, devices, self._model, self._shardings)
+        return self._known[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +196,7 @@ def _fit(
 def _on_gpu(
     index: int, stage: StageRequest, layout: Layout, architecture: Architecture, gpu: Gpu, model: CostModel
 ) -> TrainingWork:
-    length = stage.rows.padded(layout.micro_batch, stage.shape.sequence_len)
+    length = stage.rows.padded(layout.micro_batch, stage.shape.sequence_len, stage.recipe)
     setup = setup_of(stage.recipe, layout, max(round(length), 1))
     step = StepTime.predicted(model.step(architecture, setup, gpu))
     cell = CellKey(setup.framework, gpu.name, family_of(setup), setup.precision)
@@ -186,11 +207,12 @@ def _unknown(
     index: int, stage: StageRequest, subject: Subject, accelerator: str, devices: int, model: CostModel
 ) -> TrainingWork:
     """On a device, or of a model, that nothing is known about: the recipe's own cut, at a prior's speed."""
-    layout = stage.layout or as_written(stage.shape, devices, is_checkpointed(stage.recipe))
+    by_default = accelerator != NO_GPU
+    layout = stage.layout or as_written(stage.shape, devices, is_checkpointed(stage.recipe, by_default=by_default))
     setup = setup_of(stage.recipe, layout, stage.shape.sequence_len)
     cell = CellKey(FRAMEWORK, accelerator, family_of(setup), NO_DATA_SHEET_PRECISION)
     cut = replace(stage.shape, micro_batch_size=layout.micro_batch, gradient_accumulation_steps=layout.accumulation)
-    length = stage.rows.padded(layout.micro_batch, stage.shape.sequence_len)
+    length = stage.rows.padded(layout.micro_batch, stage.shape.sequence_len, stage.recipe)
     step = prior_step(stage.techniques, cut, length, subject.parameters, accelerator, model.correction(cell))
     return _work(index, stage, layout, step, cell)
 
@@ -198,7 +220,8 @@ def _unknown(
 def _work(index: int, stage: StageRequest, layout: Layout, step: StepTime, cell: CellKey) -> TrainingWork:
     whole, intended = _steps(stage, layout)
     remaining = 0 if stage.done else max(intended - stage.steps_done, 0)
-    tokens = stage.rows.tokens(stage.shape) * (remaining / whole)
+    shape = stage.shape
+    tokens = stage.rows.tokens(shape.sequence_len) * shape.num_epochs * (remaining / whole)
     return TrainingWork(
         index=index,
         layout=layout,
@@ -215,9 +238,16 @@ def _work(index: int, stage: StageRequest, layout: Layout, step: StepTime, cell:
 
 def _steps(stage: StageRequest, layout: Layout) -> tuple[int, int]:
     """Optimizer steps of all epochs in this layout, at least 1, and those of them that the strategy would use."""
-    sequences = stage.rows.sequences(stage.shape, packed=stage.recipe.get("sample_packing") is True)
-    wanted = max(math.ceil(math.ceil(sequences / layout.rows_per_step) * stage.shape.num_epochs), 1)
-    return wanted, wanted if stage.shape.max_steps is None else min(wanted, stage.shape.max_steps)
+    shape = stage.shape
+    epoch = stage.rows.steps_per_epoch(
+        layout.micro_batch,
+        layout.accumulation,
+        layout.devices,
+        shape.sequence_len,
+        packed=stage.recipe.get("sample_packing") is True,
+    )
+    whole = max(math.ceil(epoch * shape.num_epochs), 1)
+    return whole, whole if shape.max_steps is None else min(whole, shape.max_steps)
 
 
 def _measured(

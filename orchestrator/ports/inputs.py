@@ -6,17 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.run import DatasetRef
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """A base model: its resolved source (absolute folder or hub id) and exact parameter count, None when unknown."""
+    """A base model: its resolved source (absolute folder or hub id) and exact parameter count, None when unknown.
+
+    `architecture` is None for a family that is not known or a config that cannot be had: such a model can be trained,
+    and not quoted exactly. `architecture_note` says why, or how files and config differ.
+    """
 
     source: str
     is_local: bool
     parameters: int | None
     max_sequence_len: int | None = None
+    architecture: Architecture | None = None
+    architecture_note: str = ""
 
 
 class Inputs(Protocol):
@@ -27,7 +34,8 @@ class Inputs(Protocol):
     memory. A dataset that is asked for by another name of a field, such as `preferences`, is refused by that `field`.
     Where no name is given, `pairs` says which default is meant; without `keeps_out` all rows are trained on.
     `task_folder` is the real path of a folder that may define the harness's `tasks`; it is refused by
-    `harness.include_path`, and tasks that it surely lacks by `harness.tasks`. `is_here` tells whether a file or folder
+    `harness.include_path`, and tasks that it surely lacks by `harness.tasks`. A hub's model is looked up within
+    seconds, whatever the network does. `is_here` tells whether a file or folder
     of that name would be found, and `is_hub_id` whether it could be a hub's `owner/name`; neither raises.
     """
 

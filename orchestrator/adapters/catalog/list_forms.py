@@ -108,7 +108,8 @@ def _yaml_items(text: str) -> list[yaml.Node]:
     except yaml.MarkedYAMLError as error:
         at = FIELD if error.problem_mark is None else f"{FIELD}:{error.problem_mark.line + 1}"
         raise InvalidInputError.of(at, f"is not YAML: {error.problem}") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    # An escape of no character, such as \UFFFFFFFF, is a plain error of Python's.
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         raise InvalidInputError.of(FIELD, f"is not YAML: {error}"[:300]) from None
     if root is None:
         raise InvalidInputError.of(FIELD, "is empty")

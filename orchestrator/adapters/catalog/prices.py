@@ -88,8 +88,8 @@ class CatalogPrices:
         if self._sources.price_file is not None:
             parts[PRICE_FILE] = _read_price_file(self._sources.price_file, today)
         reading = self._catalogue()
-        if self._has_catalogue() and not reading.offers:
-            raise InvalidInputError.of(FIELD, "; ".join(reading.remarks) or "SkyPilot's catalogue has no offer in it")
+        if reading.broken:
+            raise InvalidInputError.of(FIELD, f"SkyPilot's catalogue: {'; '.join(reading.remarks)}")
         parts[SKYPILOT] = reading.offers
         write_stored(self._sources.stored, StoredPrices(self._clock.now(), parts, wanted))
         merged = _merged({**parts, SNAPSHOT: snapshot()})
@@ -124,9 +124,8 @@ class CatalogPrices:
                 parts[PRICE_FILE] = last.get(PRICE_FILE, ())
                 remarks.append(f"the price file is not used, but what it said before: {error}")
         reading = self._catalogue()
-        parts[SKYPILOT] = reading.offers
-        if self._has_catalogue() and not reading.offers:
-            parts[SKYPILOT] = last.get(SKYPILOT, ())
+        kept = (offer for offer in last.get(SKYPILOT, ()) if offer.provider in reading.broken)
+        parts[SKYPILOT] = (*reading.offers, *kept)
         return _book(stamp, parts, (*remarks, *reading.remarks))
 
     def _stored(self) -> tuple[StoredPrices | None, list[str]]:
@@ -141,9 +140,6 @@ class CatalogPrices:
 
     def _catalogue_files(self) -> Sequence[Path]:
         return () if self._sources.skypilot is None else catalogue_files(self._sources.skypilot)
-
-    def _has_catalogue(self) -> bool:
-        return bool(self._catalogue_files())
 
     def _today(self) -> date:
         return self._clock.now().date()

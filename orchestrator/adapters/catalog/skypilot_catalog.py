@@ -31,11 +31,13 @@ _NO_PRICE = frozenset({"", "nan"})
 
 @dataclass(frozen=True, slots=True)
 class CatalogueReading:
-    """What a catalogue gave: its offers, how many rows were left out, and remarks for whoever wonders."""
+    """What a catalogue gave: its offers, how many rows were left out, remarks for whoever wonders, and the clouds
+    whose files gave nothing because they are broken."""
 
     offers: tuple[Offer, ...]
     skipped: int
     remarks: tuple[str, ...]
+    broken: tuple[str, ...] = ()
 
 
 def catalogue_files(folder: Path) -> list[Path]:
@@ -56,6 +58,7 @@ def read_catalogue(folder: Path) -> CatalogueReading:
         tuple(offer for reading in readings for offer in reading.offers),
         sum(reading.skipped for reading in readings),
         tuple(remark for reading in readings for remark in reading.remarks),
+        tuple(cloud for reading in readings for cloud in reading.broken),
     )
 
 
@@ -64,16 +67,27 @@ def _read_file(file: Path) -> CatalogueReading:
     try:
         stat = file.stat()
         if stat.st_size > MOST_FILE_BYTES:
-            return CatalogueReading((), 0, (f"{cloud}/{FILE} is left out: larger than {MOST_FILE_BYTES >> 20} MiB",))
+            return _left_out(cloud, f"is larger than {MOST_FILE_BYTES >> 20} MiB")
         text = file.read_bytes().decode("utf-8-sig", errors="replace")
     except OSError as error:
-        return CatalogueReading((), 0, (f"{cloud}/{FILE} cannot be read: {error.strerror}",))
+        return _left_out(cloud, f"cannot be read: {error.strerror}")
     return read_cloud(cloud, text, datetime.fromtimestamp(stat.st_mtime, UTC).date())
+
+
+def _left_out(cloud: str, why: str) -> CatalogueReading:
+    return CatalogueReading((), 0, (f"{cloud}/{FILE} {why}",), (_our_name(cloud),))
+
+
+def _our_name(cloud: str) -> str:
+    return _OUR_NAMES.get(cloud.lower(), cloud.lower())
 
 
 def is_catalogue(text: str) -> bool:
     """Whether the header is that of a cloud's file."""
-    return set(next(csv.reader(io.StringIO(text[:4096])), ())) >= COLUMNS
+    try:
+        return set(next(csv.reader(io.StringIO(text[:4096])), ())) >= COLUMNS
+    except csv.Error:
+        return False
 
 
 def read_cloud(cloud: str, text: str, read_on: date) -> CatalogueReading:
@@ -81,8 +95,8 @@ def read_cloud(cloud: str, text: str, read_on: date) -> CatalogueReading:
     ours and not counted."""
     where = f"{cloud}/{FILE}"
     if not is_catalogue(text):
-        return CatalogueReading((), 0, (f"{where} is left out: it lacks columns of a catalogue",))
-    cloud = _OUR_NAMES.get(cloud.lower(), cloud.lower())
+        return _left_out(cloud, "lacks columns of a catalogue")
+    cloud = _our_name(cloud)
     found: dict[str, Offer] = {}
     skipped = 0
     try:

@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from orchestrator.adapters.inputs.architectures import hub_shape
 from orchestrator.adapters.inputs.datasets import RowFile
+from orchestrator.adapters.inputs.hub_configs import HubConfigs
 from orchestrator.adapters.inputs.models import look_at_model
 from orchestrator.adapters.inputs.parameters import guess_from_name
 from orchestrator.adapters.inputs.permitted import PermittedFolders
@@ -34,7 +36,7 @@ class FolderInputs:
     A model is a folder or a hub's `owner/name`; a dataset is a file of JSON lines or Parquet, the id of one of the
     `uploads`, or a hub's `owner/name`, optionally with its format: `owner/name:messages` (alpaca when nothing is said).
     Relative names are looked for in the roots first, so that a folder there shadows a hub id. `default_heldout` belongs
-    to the defaults alone.
+    to the defaults alone. Without `configs` no hub is asked what a model there is.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class FolderInputs:
         roots: tuple[Path, ...],
         default_preferences: str | None = None,
         uploads: FolderDatasets | None = None,
+        configs: HubConfigs | None = None,
     ) -> None:
         self._default_model = default_model
         self._default_dataset = default_dataset
         self._default_heldout = default_heldout
         self._default_preferences = default_preferences
         self._uploads = uploads
+        self._configs = configs
         self._seen = SeenRows()
         named = (default_model, default_dataset, default_heldout, default_preferences)
         defaults = (Path(name) for name in named if name is not None)
@@ -62,7 +66,7 @@ class FolderInputs:
         if folder is not None:
             return self._local_model(folder)
         if is_hub_id(name):
-            return ModelFacts(name, is_local=False, parameters=guess_from_name(name))
+            return self._hub_model(name)
         raise InvalidInputError.of("model", "is not there; name a model's folder, or owner/name of a hub")
 
     def task_folder(self, name: str, tasks: Sequence[str]) -> str:
@@ -132,6 +136,14 @@ class FolderInputs:
         if folder.is_dir():
             self._permitted.refuse_ways_out(folder, "model")
         return look_at_model(folder)
+
+    def _hub_model(self, hub_id: str) -> ModelFacts:
+        shape = hub_shape(hub_id, self._configs)
+        found = shape.architecture
+        parameters = guess_from_name(hub_id) if found is None else found.parameters
+        return ModelFacts(
+            hub_id, is_local=False, parameters=parameters, architecture=found, architecture_note=shape.note
+        )
 
     def _heldout_of(self, train: RowFile, heldout: str | None) -> RowFile | None:
         """The rows to be kept out that lie in a file of their own: the named one, or the one beside the dataset."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from orchestrator.adapters.inputs.architectures import read_shape
 from orchestrator.adapters.inputs.parameters import count_parameters
 from orchestrator.domain.errors import InvalidInputError
 from orchestrator.ports.inputs import ModelFacts
@@ -26,8 +27,17 @@ def look_at_model(folder: Path) -> ModelFacts:
     if parameters is None and not any((folder / name).exists() for name in PICKLED):
         raise InvalidInputError.of("model", "has no weights (model.safetensors or its index)")
     # The packed weights of a quantised model hold several parameters in one element: the sum would be wrong.
-    exact = parameters if config.get("quantization_config") is None else None
-    return ModelFacts(str(folder), is_local=True, parameters=exact, max_sequence_len=_longest(config))
+    stored = parameters if config.get("quantization_config") is None else None
+    shape = read_shape(folder.name, config, stored)
+    made = None if shape.architecture is None else shape.architecture.parameters
+    return ModelFacts(
+        str(folder),
+        is_local=True,
+        parameters=made if stored is None else stored,
+        max_sequence_len=_longest(config),
+        architecture=shape.architecture,
+        architecture_note=shape.note,
+    )
 
 
 def _read(folder: Path) -> int | None:

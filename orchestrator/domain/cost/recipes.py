@@ -46,9 +46,10 @@ def setup_of(recipe: Mapping[str, JsonValue], layout: Layout, length: int) -> Tr
     )
 
 
-def is_checkpointed(recipe: Mapping[str, JsonValue]) -> bool:
-    """Whether the recipe asks for activations to be computed twice; it is what a GPU gets unless told otherwise."""
-    return recipe.get("gradient_checkpointing") is not False
+def is_checkpointed(recipe: Mapping[str, JsonValue], *, by_default: bool = True) -> bool:
+    """Whether activations are computed twice; on a GPU they are, unless the recipe says otherwise."""
+    said = recipe.get("gradient_checkpointing")
+    return said if isinstance(said, bool) else by_default
 
 
 def _rank(recipe: Mapping[str, JsonValue], method: Method) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from orchestrator.domain.cost.architecture import Architecture, Linear, Part
 from orchestrator.domain.cost.config_values import ConfigValues, refused
-from orchestrator.domain.cost.families import kinds
+from orchestrator.domain.cost.families import mixture_kinds as kinds
 from orchestrator.domain.cost.families.llama import Kind, architecture
 from orchestrator.domain.cost.families.matrices import GATED, PROJECTIONS, W123, Trunk, experts, mlp
 

@@ -1,0 +1,241 @@
+"""Seconds of one optimizer step, from the training's size and its cell's coefficients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from orchestrator.domain.cost.architecture import Architecture, Part
+from orchestrator.domain.cost.coefficients import STACKS, Coefficients, SpeedCell
+from orchestrator.domain.cost.flops import adapted, forward_passes, token_flops, trains_weights
+from orchestrator.domain.cost.gpus import Gpu
+from orchestrator.domain.cost.prediction import Prediction, Term
+from orchestrator.domain.cost.setup import Method, Sharding, TrainingSetup
+
+# Dense peak relative to bf16's.
+_PEAK: Mapping[str, float] = MappingProxyType({"fp8": 2.0, "mxfp8": 2.0, "nvfp4": 4.0, "fp32": 0.5})
+_NORM = 4.0  # the exponent with which two things that happen at once add up: nearly the longer one
+_HBM = 0.8  # of the data sheet's bandwidth that a long copy reaches
+_BUS = 0.4  # of the link's both directions together that a collective moves
+_ADAPTER_EFFICIENCY = 0.3  # of the peak: products with a rank of 8-64 are narrow
+_ADAPTER_LAUNCH = 0.06  # of a layer's launches, for each adapted matrix
+_COMPILED = 0.5  # of the elementwise bytes, once kernels are fused
+_UNFLASH = (14.0, 25.0)  # bytes per score, forwards and backwards, of attention that writes its scores
+_EXPERT_LAUNCH = 0.2  # of a layer's launches, for each expert's matrix where experts are computed one by one
+_MIXTURE_SIGMA = 0.5  # what a mixture's prediction is less sure by there: hardly a row was measured
+_GRADIENT_PASSES = 3.0  # a micro-step's gradients are read, added to those before and written
+_NODE = 8
+_INTERLEAVED = 4  # stretches of layers that a pipeline's device holds: its idle ends shrink by that
+_OPTIMIZER_PASSES: Mapping[str, float] = MappingProxyType(
+    {"adamw_torch_fused": 7.0, "adamw_bnb_8bit": 5.0, "galore_adamw_8bit": 5.0, "sgd": 4.0, "lion": 6.0}
+)
+_UNFUSED_PASSES = 20.0  # AdamW's seventeen and the three of clipping
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one device does in one micro-step, in seconds at full rate, before any cell's coefficient.
+
+    `floor` counts layers (forwards and backwards make one), `dequantised` weights times passes. `optimizer` and `sync`
+    are per optimizer step, `accumulated` and `gathered` per micro-step. `projection` is GaLore's, `svd` its FLOPs in a
+    step on average.
+    """
+
+    gemm: float
+    recompute: float
+    attention: float
+    elementwise: float
+    adapter_products: float
+    adapter_bytes: float
+    floor: float
+    dequantised: float
+    dora: float
+    accumulated: float
+    gathered: float
+    sync: float
+    optimizer: float
+    projection: float
+    svd: float
+    tokens: float
+    hidden: int
+
+
+def predict_step(architecture: Architecture, setup: TrainingSetup, gpu: Gpu, coefficients: Coefficients) -> Prediction:
+    """Seconds of one optimizer step on `setup.devices` devices. Its terms are seconds and sum to `middle`."""
+    cell = coefficients.speed(setup, gpu)
+    terms = step_terms(work_of(architecture, setup, gpu), setup, cell)
+    sigma = math.hypot(cell.sigma, _MIXTURE_SIGMA) if _looped(architecture, setup) else cell.sigma
+    return Prediction(math.fsum(term.value for term in terms), sigma, terms, cell.source)
+
+
+def tokens_per_second(setup: TrainingSetup, step_seconds: float) -> float:
+    """Tokens per second of one device, padding counted."""
+    return setup.step_tokens / setup.devices / step_seconds
+
+
+def work_of(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Work:
+    """Counts the work of a training; needs no coefficient, so that a search over them counts once."""
+    flops = token_flops(architecture, setup)
+    passes = forward_passes(setup) + 2
+    tokens = setup.micro_tokens / setup.model_parallel
+    peak = gpu.peak * _PEAK.get(setup.precision, 1.0)
+    modules = adapted(architecture, setup)
+    widths = sum((each.inputs + each.outputs) * each.layers * each.active for each in modules)
+    matrices = sum(each.layers * each.active for each in modules)
+    gathered, sync = _communication(architecture, setup, gpu)
+    held = architecture.parameters / setup.model_parallel
+    owned = held if setup.sharding is Sharding.NONE else held / setup.copies
+    trains = trains_weights(setup)
+    optimizer = 2.0 * _OPTIMIZER_PASSES.get(setup.optimizer, _UNFUSED_PASSES) * owned / gpu.hbm if trains else 0.0
+    projection, svd = _galore(architecture, setup)
+    return Work(
+        gemm=(flops.gemm + flops.second) * tokens / peak,
+        recompute=flops.recompute * tokens / peak,
+        attention=(flops.attention + flops.attention_recompute) * tokens / gpu.peak,
+        elementwise=_elementwise(architecture, setup) * tokens / (_HBM * gpu.hbm),
+        adapter_products=flops.adapter * tokens / (_ADAPTER_EFFICIENCY * gpu.peak),
+        adapter_bytes=2.0 * widths * passes * tokens / (_HBM * gpu.hbm),
+        floor=_launches(architecture, setup, matrices) * passes / 3 / setup.pipeline_parallel,
+        dequantised=_quantised(architecture, setup) * passes_over_weights(setup) / setup.model_parallel,
+        dora=_dora(architecture, setup) / setup.model_parallel / (_HBM * gpu.hbm),
+        accumulated=_GRADIENT_PASSES * 2.0 * held / (_HBM * gpu.hbm) if trains else 0.0,
+        gathered=gathered,
+        sync=sync,
+        optimizer=optimizer,
+        projection=projection / gpu.peak,
+        svd=svd,
+        tokens=setup.micro_tokens / setup.tensor_parallel,
+        hidden=architecture.hidden,
+    )
+
+
+def _quantised(architecture: Architecture, setup: TrainingSetup) -> int:
+    return architecture.blocks if setup.method is Method.QLORA else 0
+
+
+def _launches(architecture: Architecture, setup: TrainingSetup, adapted_matrices: int) -> float:
+    """In layers: each adapted matrix and each expert that is computed by itself adds its own kernels."""
+    experts = _looped(architecture, setup)
+    return architecture.layers + _ADAPTER_LAUNCH * adapted_matrices + _EXPERT_LAUNCH * experts
+
+
+def _looped(architecture: Architecture, setup: TrainingSetup) -> int:
+    """Experts' matrices in all layers that the framework computes one after another; none without a mixture."""
+    if STACKS.get(setup.framework) != "transformers":
+        return 0
+    return sum(each.layers * each.copies for each in architecture.linears if each.part is Part.EXPERT)
+
+
+def passes_over_weights(setup: TrainingSetup) -> int:
+    """How often frozen weights are read back from their four bits: forwards, for gradients, and recomputed."""
+    return forward_passes(setup) + 1
+
+
+def step_terms(work: Work, setup: TrainingSetup, cell: SpeedCell) -> tuple[Term, ...]:
+    """The step's summands in seconds. `waiting for launches` is what the floor and the gathering of split weights add
+    to the computation: the fourth root of the sum of fourth powers, less the computation."""
+    micro = _micro_steps(setup)
+    compute = _compute(work, cell)
+    busy = math.fsum(seconds for _, seconds, _ in compute)
+    floor = work.floor * cell.launch
+    together = (busy**_NORM + floor**_NORM + work.gathered**_NORM) ** (1 / _NORM)
+    each = [
+        *compute,
+        ("waiting for launches", max(0.0, together - busy), "(compute^4 + floor^4 + gather^4)^(1/4) - compute"),
+        ("dequantisation", work.dequantised * cell.dequantise, "weights x passes x seconds per weight"),
+        ("DoRA norm", work.dora * cell.dora, "(8 in^2 + 22 in out) bytes a module / (0.8 HBM)"),
+        ("gradients added", work.accumulated, "3 passes of 2 N bytes / (0.8 HBM)"),
+        ("gathering weights", work.gathered * cell.exposed, "exposed share of 2 N passes (n-1)/n / bus"),
+    ]
+    lost = cell.node_loss * math.log2(min(setup.devices, _NODE)) + cell.far_loss * math.log2(
+        max(1.0, setup.devices / _NODE)
+    )
+    step = math.fsum(seconds for _, seconds, _ in each) * micro
+    once = [
+        ("devices waiting for one another", step * lost, "share lost per doubling of devices"),
+        ("gradients exchanged", work.sync * cell.exposed, "exposed share of 2 bytes (n-1)/n / bus"),
+        ("optimizer", work.optimizer, "passes over the trained weights / HBM"),
+        ("GaLore projection", work.projection / cell.gemm, "4 m n r a matrix"),
+        ("GaLore SVD", work.svd / cell.svd, "(4 max min^2 + 22 min^3) a matrix / gap / rate"),
+    ]
+    values = [(name, seconds * micro, formula) for name, seconds, formula in each] + once
+    terms = [Term(name, seconds * cell.factor, formula) for name, seconds, formula in values if seconds > 0]
+    return tuple(terms)
+
+
+def _micro_steps(setup: TrainingSetup) -> float:
+    """Micro-steps that a step takes the time of. Transformers' device map lets one device work while the others wait;
+    a real pipeline idles at its ends only."""
+    if STACKS.get(setup.framework) == "transformers":
+        return float(setup.accumulation * setup.pipeline_parallel)
+    return setup.accumulation + (setup.pipeline_parallel - 1) / _INTERLEAVED
+
+
+def _compute(work: Work, cell: SpeedCell) -> list[tuple[str, float, str]]:
+    rate = cell.gemm / (1 + cell.half_width / work.hidden) / (1 + cell.half_tokens / work.tokens)
+    wide = cell.gemm / (1 + cell.half_width / work.hidden)
+    adapters = work.adapter_products + work.adapter_bytes * cell.adapter
+    return [
+        ("matrix products", work.gemm / rate, "FLOPs / (peak x efficiency)"),
+        ("recomputation", work.recompute * cell.recompute / rate, "2 N_b a token / (peak x efficiency)"),
+        ("attention", work.attention / (wide * cell.attention), "FLOPs / (peak x efficiency x ratio)"),
+        ("elementwise", work.elementwise * cell.elementwise, "bytes of norms, activations, loss / (0.8 HBM)"),
+        ("adapters", adapters, "passes over inputs and outputs / (0.8 HBM) + 6 N_l a token / (0.3 peak)"),
+    ]
+
+
+def _elementwise(architecture: Architecture, setup: TrainingSetup) -> float:
+    """Bytes of one token: about 20 passes over the hidden width and 4 over the MLP's in each layer, forwards and twice
+    backwards; 7 over the vocabulary; the scores too where attention writes them."""
+    passes = forward_passes(setup) + 2
+    mlp = (4.0 if architecture.gated else 3.0) * architecture.ffn
+    layer = 20.0 * architecture.hidden + mlp + 4.0 * architecture.kv_width
+    moved = 2.0 * (architecture.layers * layer * passes + 7.0 * architecture.vocab)
+    if setup.compiled:
+        moved *= _COMPILED
+    if not setup.flash:
+        scores = architecture.heads * architecture.layers * setup.sequence_len
+        moved += scores * (_UNFLASH[0] * forward_passes(setup) + _UNFLASH[1])
+    return moved
+
+
+def _dora(architecture: Architecture, setup: TrainingSetup) -> float:
+    """Bytes of the norms of W + s B A in one micro-step: PEFT multiplies B A out anew in every forward."""
+    if not setup.dora:
+        return 0.0
+    modules = adapted(architecture, setup)
+    norms = (8.0 * each.inputs**2 + 22.0 * each.matrix for each in modules for _ in range(each.copies))
+    layers = (each.layers for each in modules for _ in range(each.copies))
+    return forward_passes(setup) * math.fsum(norm * count for norm, count in zip(norms, layers, strict=True))
+
+
+def _communication(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> tuple[float, float]:
+    """Seconds of weights gathered in a micro-step, and of gradients reduced once a step."""
+    copies = setup.copies
+    if copies == 1:
+        return 0.0, 0.0
+    share = (copies - 1) / copies / (_BUS * gpu.link)
+    weights = 2.0 * architecture.parameters / setup.model_parallel
+    if trains_weights(setup):
+        trained = weights
+    else:
+        trained = 4.0 * architecture.adapter_parameters(setup.rank, setup.targets) / setup.model_parallel
+    if setup.sharding is Sharding.FULL:
+        reduced = trained if trains_weights(setup) else 0.0
+        return (weights * passes_over_weights(setup) + reduced) * share, 0.0 if reduced else 2.0 * trained * share
+    return 0.0, 2.0 * trained * share
+
+
+def _galore(architecture: Architecture, setup: TrainingSetup) -> tuple[float, float]:
+    """FLOPs of projecting and of the decompositions, in one optimizer step on average."""
+    if setup.method is not Method.GALORE:
+        return 0.0, 0.0
+    count = [(each, each.layers * each.copies) for each in architecture.linears]
+    projection = math.fsum(4.0 * each.matrix * setup.rank * times for each, times in count)
+    svd = math.fsum(
+        times * (4.0 * max(each.inputs, each.outputs) * (low := min(each.inputs, each.outputs)) ** 2 + 22.0 * low**3)
+        for each, times in count
+    )
+    return projection, svd / max(1, setup.galore_gap)

@@ -43,9 +43,9 @@ app.command()(watch)
 app.command()(upload)
 app.command()(datasets)
 app.command()(push)
-app.command()(calibration)
 app.command()(offers)
 app.add_typer(prices, name="prices")
+app.command()(calibration)
 
 
 @app.command()

@@ -23,11 +23,11 @@ from pathlib import Path
 from statistics import fmean, median
 
 from orchestrator.domain.cost.fitted_memory import MEMORY_COEFFICIENTS
-from orchestrator.domain.cost.fitted_speed import COEFFICIENTS
 from orchestrator.domain.cost.memory import predict_memory
 
 from bench.rows import Row, Unplaced, read_rows
 from orchestrator.domain.cost.coefficients import family_of
+from orchestrator.domain.cost.fitted_speed import COEFFICIENTS
 from orchestrator.domain.cost.gpus import GIB
 from orchestrator.domain.cost.prediction import Prediction
 from orchestrator.domain.cost.speed_model import predict_step

@@ -15,12 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.domain.cost.configs import architecture_of
-from orchestrator.domain.cost.known import known
-
 from bench import row_words as words
 from orchestrator.domain.cost.architecture import Architecture
+from orchestrator.domain.cost.configs import architecture_of
 from orchestrator.domain.cost.gpus import Gpu
+from orchestrator.domain.cost.known import known
 from orchestrator.domain.cost.setup import Method, TrainingSetup
 from orchestrator.domain.errors import InvalidInputError, NotFoundError
 

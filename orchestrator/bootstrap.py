@@ -236,6 +236,7 @@ def _inputs(settings: Settings) -> FolderInputs:
         settings.default_preferences or (None if settings.default_dataset else str(data / "preferences.jsonl")),
         FolderDatasets(settings.uploads),
         HubConfigs(settings.hub_endpoint, settings.hub_read_secret),
+        settings.home.absolute() / "tokens",
     )
 
 

@@ -21,7 +21,8 @@ from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus,
 class DatasetRef:
     """Where the rows are: a local file or a hub id, their format, and how many are kept out of training.
 
-    `heldout_format` is that of the rows in `heldout_source`, None when it is the dataset's own.
+    `heldout_format` is that of the rows in `heldout_source`, None when it is the dataset's own. `tokens` are as the
+    first training that reads the rows will see them, None where model or rows are not here to be counted.
     """
 
     source: str

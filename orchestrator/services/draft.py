@@ -21,6 +21,7 @@ from orchestrator.services.harness import parse_harness
 from orchestrator.services.machine_wishes import parse_wishes
 from orchestrator.services.overrides import meant_for, own_overrides
 from orchestrator.services.rows import Rows, choose_rows
+from orchestrator.services.tokens import with_tokens
 from orchestrator.services.told_rows import ToldTokens
 from orchestrator.services.trainings import fitted, settled
 
@@ -99,6 +100,9 @@ class SpecifyRun:
         stages, notes = self._resolved(stages, draft, model, problems)
         if problems or cap is None or model is None or rows is None or wishes is None:
             raise InvalidInputError(problems)
+        seed = DEFAULT_SEED if seed is None else seed
+        if told is None:
+            rows = with_tokens(self._inputs, rows, model, stages, seed)
         spec = RunSpec(
             strategy=strategy.key,
             model=model.source,
@@ -106,7 +110,7 @@ class SpecifyRun:
             model_is_local=model.is_local,
             dataset=rows.dataset,
             stages=stages,
-            seed=DEFAULT_SEED if seed is None else seed,
+            seed=seed,
             name=name or "",
             gpus=gpus,
             max_seconds=max_seconds,

@@ -11,7 +11,7 @@ from orchestrator.adapters.memory.clock import ManualClock
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.cost.calibration import Quantity
 from orchestrator.ports.store import StoredObservation
-from orchestrator.services.learned import REFRESH, Learned
+from orchestrator.services.learned import MOST_OBSERVATIONS, NEW_AT_ONCE, REFRESH, Learned
 from tests.contract.store_examples import NOON, created, make_observation
 
 
@@ -68,10 +68,24 @@ def test_the_store_is_read_once_in_a_while_however_often_it_is_asked(
     store.record_observation(make_observation(created(store).id))
     for _ in range(100):
         learned.corrections()
-    assert len(store.asked) == 2
+    assert store.asked == [MOST_OBSERVATIONS]
     past_refresh(clock)
     learned.corrections()
-    assert store.asked[2:] == [1], "nothing new was learned, so a single row was looked at"
+    assert store.asked[1:] == [NEW_AT_ONCE], "what is known already is not read again"
+
+
+@pytest.mark.parametrize("many", [1, NEW_AT_ONCE - 1, NEW_AT_ONCE, 3 * NEW_AT_ONCE])
+def test_what_was_read_piece_by_piece_is_what_is_read_at_once(
+    learned: Learned, store: CountingStore, clock: ManualClock, many: int
+) -> None:
+    run = created(store)
+    for index in range(many + 5):
+        if index == 5:
+            learned.corrections()
+        store.record_observation(make_observation(run.id, stage_index=index, actual=1.0 + index / 100))
+    past_refresh(clock)
+    assert learned.corrections() == Learned(store, clock).corrections()
+    assert learned.page(1).overall == Learned(store, clock).page(1).overall
 
 
 def test_what_was_learned_meanwhile_is_in_force_after_the_refresh(
@@ -108,6 +122,19 @@ def test_speed_and_memory_are_corrected_and_the_rest_is_watched(learned: Learned
         Quantity.STAGE: False,
     }
     assert learned.corrections(Quantity.STARTUP) == {}
+
+
+def test_what_is_in_force_has_a_version_that_grows_with_every_observation(
+    learned: Learned, store: CountingStore, clock: ManualClock
+) -> None:
+    run, versions = created(store), []
+    for index in range(3):
+        versions.append(learned.in_force().version)
+        store.record_observation(make_observation(run.id, stage_index=index))
+        past_refresh(clock)
+    assert versions == sorted(set(versions))
+    found = learned.in_force()
+    assert (found.speed, found.memory) == (learned.corrections(), learned.corrections(Quantity.PEAK_MEMORY))
 
 
 def test_observations_are_paged_while_the_figures_are_of_all(learned: Learned, store: CountingStore) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
 from orchestrator.adapters.system.clock import SystemClock
 from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
-from orchestrator.domain.cost.fitted import FITTED
+from orchestrator.domain.cost.model import CostModel
 from orchestrator.domain.cost.setup import Sharding
 from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
 from orchestrator.domain.money import MICROS_PER_DOLLAR
@@ -41,6 +41,7 @@ from orchestrator.ports.store import Store
 from orchestrator.ports.trainer import Trainer
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
+from orchestrator.services.current_model import CurrentModel
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
@@ -112,8 +113,10 @@ class Application:
 
 def assemble(settings: Settings, ports: Ports) -> Application:
     """The use cases on `ports`."""
-    markets = Markets(ports.prices, FITTED)
-    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), _places(ports, markets), ports.clock)
+    learned = Learned(ports.store, ports.clock)
+    model = CurrentModel(learned)
+    markets = Markets(ports.prices, model)
+    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), _places(ports, markets, model), ports.clock)
     return Application(
         settings=settings,
         quote=quote,
@@ -133,21 +136,21 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         sweep=Sweep(ports.store, ports.clock, ports.wakeup),
         reap=Reap(ports.store, ports.compute),
         health=CheckHealth(ports.store, ports.clock, ports.probes),
-        learned=Learned(ports.store, ports.clock),
+        learned=learned,
         changes=ports.changes,
         store=ports.store,
         clock=ports.clock,
     )
 
 
-def _places(ports: Ports, here: Markets) -> dict[Where, Markets]:
+def _places(ports: Ports, here: Markets, model: Callable[[], CostModel]) -> dict[Where, Markets]:
     """What can be quoted: a plan for a cloud may split a training's memory, though none has been launched so yet."""
     everywhere = JoinedPrices((ports.prices, ports.clouds))
     split = (Sharding.NONE, Sharding.FULL)
     return {
         Where.HERE: here,
-        Where.CLOUDS: Markets(ports.clouds, FITTED, split),
-        Where.ANYWHERE: Markets(everywhere, FITTED, split),
+        Where.CLOUDS: Markets(ports.clouds, model, split),
+        Where.ANYWHERE: Markets(everywhere, model, split),
     }
 
 

@@ -72,12 +72,10 @@ def pareto_front(choices: Sequence[Choice]) -> tuple[Choice, ...]:
     return tuple(front[:MOST_IN_FRONT])
 
 
-def by_devices(choices: Sequence[Choice], better: Callable[[Choice], tuple[float, ...]]) -> tuple[Choice, ...]:
+def by_devices(choices: Sequence[Choice], best_of: Callable[[Sequence[Choice]], Choice]) -> tuple[Choice, ...]:
     """The best of each count of devices, the fewest first."""
     counts = sorted({each.offer.accelerator_count for each in choices})
-    return tuple(
-        max((each for each in choices if each.offer.accelerator_count == count), key=better) for count in counts
-    )
+    return tuple(best_of([each for each in choices if each.offer.accelerator_count == count]) for count in counts)
 
 
 def cheapest_cap(refused: Sequence[Refused]) -> int | None:

@@ -6,7 +6,7 @@ that trains on most of the tokens that the strategy can use; of equals the quick
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -27,6 +27,8 @@ from orchestrator.domain.providers import ProviderFacts
 from orchestrator.domain.run import ANY_MACHINE, MachineWishes, Prefer
 from orchestrator.domain.work import StageRequest, Subject, Workloads
 
+AS_QUICK = 1.05
+"""Seconds of two plans that are closer than this cannot be told apart before they are measured."""
 GIB = 1 << 30
 SYSTEM_DISK_GIB = 100
 """The trainer's image and its caches, beside the model, its checkpoints and its result."""
@@ -91,11 +93,17 @@ def search(request: PlanRequest, market: Market, now: datetime, workloads: Workl
             cheapest_cap(refused),
             [each.told for each in refusals],
         )
-    better = _better(request.machine.prefer)
-    best = max(choices, key=better)
+    prefer = request.machine.prefer
+    best = best_of(choices, prefer)
     planning = _planning(request, market, known, best.offer)
     plan = planning.plan(best.window, best.usable)
-    return Search(plan, pareto_front(choices), by_devices(choices, better), refusals, len(market.offers))
+    return Search(
+        plan,
+        pareto_front(choices),
+        by_devices(choices, lambda among: best_of(among, prefer)),
+        refusals,
+        len(market.offers),
+    )
 
 
 def share_anew(request: PlanRequest, market: Market, offer: Offer, usable: int) -> tuple[StagePlan, ...]:
@@ -113,10 +121,18 @@ def allowances_of(base: Allowances, overheads: Overheads) -> Allowances:
     return replace(base, checkpoint=base.checkpoint + overheads.saving)
 
 
-def _better(prefer: Prefer) -> Callable[[Choice], tuple[float, ...]]:
+def best_of(choices: Sequence[Choice], prefer: Prefer) -> Choice:
+    """The plan that trains most; of those, by what the user prefers.
+
+    Seconds that differ by less than anyone can foretell are the same: then the dollars decide.
+    """
+    most = max(each.done for each in choices)
+    able = [each for each in choices if each.done == most]
     if prefer is Prefer.DOLLARS:
-        return lambda each: (each.done, -each.cost, -each.seconds)
-    return lambda each: (each.done, -each.seconds, -each.cost)
+        return min(able, key=lambda each: (each.cost, each.seconds, each.offer.id))
+    quickest = min(each.seconds for each in able)
+    as_quick = (each for each in able if each.seconds <= quickest * AS_QUICK)
+    return min(as_quick, key=lambda each: (each.cost, each.seconds, each.offer.id))
 
 
 def _planning(request: PlanRequest, market: Market, workloads: Workloads, offer: Offer) -> Planning:

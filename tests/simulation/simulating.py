@@ -15,7 +15,6 @@ from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.world import Faults, World
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Allowances
-from orchestrator.domain.cost.fitted import FITTED
 from orchestrator.domain.errors import ComputeError
 from orchestrator.domain.ids import LeaseId, RunId, lease_id
 from orchestrator.domain.lifecycle import RunStatus
@@ -26,8 +25,10 @@ from orchestrator.domain.run import Run
 from orchestrator.ports.store import RunChange, RunRecord
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
+from orchestrator.services.current_model import CurrentModel
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.learn import Learn
+from orchestrator.services.learned import Learned
 from orchestrator.services.markets import Markets
 from orchestrator.services.reap import Reap
 from orchestrator.services.top_up_budget import TopUpBudget
@@ -78,7 +79,7 @@ class Simulation:
             self.store,
             self.compute,
             AxolotlTrainer("cuda"),
-            Markets(self.prices, FITTED),
+            Markets(self.prices, CurrentModel(Learned(self.store, self.clock))),
             self.clock,
             notify,
             Learn(self.store),

@@ -7,9 +7,10 @@ from pydantic import Field
 from api.schemas.offer import OfferView
 from api.schemas.plan import PlanView, StageWishView, WishView, wish
 from api.schemas.view import Dollars, View
-from orchestrator.domain.choices import Choice, Refusal
+from orchestrator.domain.choices import Choice
 from orchestrator.domain.money import Money
 from orchestrator.domain.planner import Search
+from orchestrator.domain.refusals import Refusal
 from orchestrator.services.quote import Compared, Quote, Where
 
 SECONDS_PER_HOUR = 3600

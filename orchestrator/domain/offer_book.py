@@ -40,6 +40,10 @@ class OfferBook:
         for group in groups.values():
             group.sort(key=lambda offer: (offer.rate.micros_per_hour, offer.id))
         self.groups = {kind: tuple(group) for kind, group in groups.items()}
+        self.cells: dict[tuple[str, int], list[tuple[Kind, tuple[Offer, ...]]]] = {}
+        """The groups by accelerator and count of devices."""
+        for kind, offers in self.groups.items():
+            self.cells.setdefault((kind.accelerator, kind.devices), []).append((kind, offers))
 
     def like(self, offer: Offer) -> tuple[Offer, ...]:
         """Those that would do the same in the same time elsewhere or for another price, the cheapest first."""

@@ -6,38 +6,40 @@ that trains on most of the tokens that the strategy can use; of equals the quick
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from orchestrator.domain.budget import Allowances, Window, open_window
-from orchestrator.domain.choices import Choice, Refusal, Refused, by_devices, cheapest_cap, pareto_front, summed_up
+from orchestrator.domain.budget import MAX_WINDOW_SECONDS, Allowances, open_window
+from orchestrator.domain.choices import Choice, by_devices, pareto_front
 from orchestrator.domain.cost.gpus import GPUS
 from orchestrator.domain.cost.model import CostModel
 from orchestrator.domain.cost.setup import Sharding
 from orchestrator.domain.errors import UnaffordableError
-from orchestrator.domain.money import Money, Rate
-from orchestrator.domain.offer_book import MOST_DEVICES, Kind, OfferBook
+from orchestrator.domain.money import Money
+from orchestrator.domain.offer_book import MOST_DEVICES, OfferBook
 from orchestrator.domain.offers import LOCAL_PROVIDER, Offer
-from orchestrator.domain.overheads import Overheads, Sizes, overheads_of
+from orchestrator.domain.overheads import Sizes
 from orchestrator.domain.plan import Plan, StagePlan
 from orchestrator.domain.planning import Planning
 from orchestrator.domain.providers import ProviderFacts
+from orchestrator.domain.refusals import Refusal, Tally, Why, cheapest_cap, worth_telling
 from orchestrator.domain.run import ANY_MACHINE, MachineWishes, Prefer
+from orchestrator.domain.ways import Cell, Way, Ways
 from orchestrator.domain.work import StageRequest, Subject, Workloads
 
 AS_QUICK = 1.05
 """Seconds of two plans that are closer than this cannot be told apart before they are measured."""
-GIB = 1 << 30
-SYSTEM_DISK_GIB = 100
-"""The trainer's image and its caches, beside the model, its checkpoints and its result."""
+KEPT_REQUESTS = 16
+"""Requests whose work is remembered for the next question about them: another cap, another limit."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Market:
     """What can be rented now, what is true of each provider, and what the cost model says of speed and memory;
-    `shardings` are what a training's memory may be split by over the devices there."""
+    `shardings` are what a training's memory may be split by over the devices there. What was reckoned on a market is
+    kept as long as it is asked of the very same one."""
 
     book: OfferBook
     providers: Mapping[str, ProviderFacts]
@@ -81,44 +83,63 @@ def make_plan(request: PlanRequest, market: Market, now: datetime) -> Plan:
     return search(request, market, now).plan
 
 
-def search(request: PlanRequest, market: Market, now: datetime, workloads: Workloads | None = None) -> Search:
-    """The best plan and its alternatives; `workloads` are the request's own, if it was asked before for other money.
-    Raises `UnaffordableError` as `make_plan` does."""
-    known = workloads or workloads_of(request, market)
-    choices, refused = _Searching(request, market, known, now).run()
-    refusals = summed_up(refused)
+def search(request: PlanRequest, market: Market, now: datetime) -> Search:
+    """The best plan and its alternatives. Raises `UnaffordableError` as `make_plan` does."""
+    searching = _Searching(request, market, ways_of(request, market), now)
+    choices, refusals = searching.run()
     if not choices:
         raise UnaffordableError(
             "no machine on offer can train within this budget and its limits",
-            cheapest_cap(refused),
-            [each.told for each in refusals],
+            cheapest_cap(refusals),
+            [each.told for each in worth_telling(refusals)],
         )
     prefer = request.machine.prefer
     best = best_of(choices, prefer)
-    planning = _planning(request, market, known, best.offer)
-    plan = planning.plan(best.window, best.usable)
     return Search(
-        plan,
-        pareto_front(choices),
+        searching.plan(best),
+        pareto_front(choices, best),
         by_devices(choices, lambda among: best_of(among, prefer)),
-        refusals,
+        worth_telling(refusals),
         len(market.offers),
     )
 
 
 def share_anew(request: PlanRequest, market: Market, offer: Offer, usable: int) -> tuple[StagePlan, ...]:
     """The parts of the stages when a lease that is under way has `usable` seconds left to its soft deadline."""
-    return _planning(request, market, workloads_of(request, market), offer).share_out(usable)
+    ways = ways_of(request, market)
+    terms = ways.terms(offer.provider)
+    work = ways.workloads.on(offer.accelerator, offer.accelerator_count)
+    planning = Planning(request.stages, work, offer, terms.overheads, terms.allowances, request.heldout_rows)
+    return planning.share_out(usable)
 
 
-def workloads_of(request: PlanRequest, market: Market) -> Workloads:
-    """The work of the request's stages, to be reckoned when it is asked for."""
-    return Workloads(request.stages, request.subject, market.model, market.shardings)
+def ways_of(request: PlanRequest, market: Market) -> Ways:
+    """The ways to rent for a request, the same ones for every sum of money and every limit."""
+    return _ways(market, _Stages(request.stages), request.subject, request.sizes, request.heldout_rows)
 
 
-def allowances_of(base: Allowances, overheads: Overheads) -> Allowances:
-    """The upper bounds of an end for a model whose checkpoints take longer to write than a small one's."""
-    return replace(base, checkpoint=base.checkpoint + overheads.saving)
+class _Stages:
+    """Stages that are equal when all of them are: their recipes are mappings, which cannot be hashed."""
+
+    __slots__ = ("_hash", "key", "stages")
+
+    def __init__(self, stages: tuple[StageRequest, ...]) -> None:
+        self.stages = stages
+        self.key = tuple(each.key for each in stages)
+        self._hash = hash(self.key)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Stages) and self.key == other.key
+
+
+@lru_cache(maxsize=KEPT_REQUESTS)
+def _ways(market: Market, stages: _Stages, subject: Subject, sizes: Sizes, heldout_rows: int) -> Ways:
+    workloads = Workloads(stages.stages, subject, market.model, market.shardings)
+    known = {name: (facts, market.allowances[name]) for name, facts in market.providers.items()}
+    return Ways(stages.stages, workloads, market.book, known, sizes, heldout_rows)
 
 
 def best_of(choices: Sequence[Choice], prefer: Prefer) -> Choice:
@@ -135,105 +156,91 @@ def best_of(choices: Sequence[Choice], prefer: Prefer) -> Choice:
     return min(as_quick, key=lambda each: (each.cost, each.seconds, each.offer.id))
 
 
-def _planning(request: PlanRequest, market: Market, workloads: Workloads, offer: Offer) -> Planning:
-    overheads = overheads_of(market.providers[offer.provider], request.sizes)
-    return Planning(
-        request.stages,
-        workloads.on(offer.accelerator, offer.accelerator_count),
-        offer,
-        overheads,
-        allowances_of(market.allowances[offer.provider], overheads),
-        request.heldout_rows,
-    )
-
-
 class _Searching:
     """One request on one market."""
 
-    def __init__(self, request: PlanRequest, market: Market, workloads: Workloads, now: datetime) -> None:
+    def __init__(self, request: PlanRequest, market: Market, ways: Ways, now: datetime) -> None:
         self._request = request
         self._market = market
-        self._workloads = workloads
+        self._ways = ways
         self._now = now
-        self._overheads: dict[str, Overheads] = {}
+        self._plannings: dict[str, Planning] = {}
 
-    def run(self) -> tuple[list[Choice], list[Refused]]:
+    def run(self) -> tuple[list[Choice], list[Refusal]]:
         choices: list[Choice] = []
-        refused: list[Refused] = []
-        for kind, offers in self._market.book.groups.items():
-            found = self._unwanted(kind, offers[0]) or self._try(kind, offers[0])
-            if isinstance(found, Choice):
-                choices.append(found)
-            else:
-                refused.append(replace(found, count=len(offers)))
-        return choices, refused
+        refusals: list[Refusal] = []
+        for accelerator, devices in self._market.book.cells:
+            unwanted = self._unwanted(accelerator, devices)
+            if unwanted is not None:
+                refusals.append(self._whole_cell(*unwanted, accelerator, devices))
+                continue
+            cell = self._ways.cell(accelerator, devices)
+            if cell.work.misfit:
+                refusals.append(self._whole_cell(Why.MEMORY, cell.work.misfit, accelerator, devices))
+                continue
+            tally = Tally(self._request.available, self._request.max_seconds)
+            choices += [found for way in cell.ways if (found := self._try(cell, way, tally)) is not None]
+            refusals += tally.refusals()
+        roomy = self._roomy(bool(choices)) if any(each.kind is Why.MEMORY for each in refusals) else []
+        return choices, [each.with_room(roomy) for each in refusals]
 
-    def _unwanted(self, kind: Kind, offer: Offer) -> Refused | None:
-        """What the user's own limits, or ignorance, rule out."""
-        request = self._request
-        if request.gpus is not None and kind.devices != request.gpus:
-            return Refused(offer, "gpus", f"has {kind.devices} accelerators, {request.gpus} were asked for")
-        if kind.devices > MOST_DEVICES:
-            return Refused(offer, "gpus", f"has {kind.devices} accelerators, {MOST_DEVICES} are the most that is used")
-        wishes = request.machine
-        if wishes.accelerators and kind.accelerator not in wishes.accelerators:
-            return Refused(offer, "accelerator", f"{', '.join(wishes.accelerators)} was asked for")
-        if wishes.spot is not None and kind.spot is not wishes.spot:
-            return Refused(offer, "spot", "is spot" if kind.spot else "is on demand")
-        if not offer.firm:
-            return Refused(offer, "price", "is an auction's floor, not a price that it can be had for")
-        # This machine is what there is, known or not; a stranger's speed would be a guess with somebody's money.
-        if kind.provider != LOCAL_PROVIDER and kind.accelerator not in GPUS:
-            return Refused(offer, "accelerator", f"nothing is known of the speed of {kind.accelerator}")
+    def _whole_cell(self, why: Why, reason: str, accelerator: str, devices: int) -> Refusal:
+        groups = self._market.book.cells[accelerator, devices]
+        number = sum(len(offers) for _, offers in groups)
+        return Refusal(why, accelerator, devices, number, groups[0][1][0].id, reason)
+
+    def plan(self, choice: Choice) -> Plan:
+        """The plan in full."""
+        return self._plannings[choice.offer.id].plan(choice.window, choice.usable)
+
+    def _roomy(self, wanted_only: bool) -> list[tuple[str, int]]:
+        """Accelerators and counts on offer that have the memory; beside those that are wanted if none of them has."""
+        return [
+            (accelerator, devices)
+            for accelerator, devices in self._market.book.cells
+            if accelerator in GPUS and devices <= MOST_DEVICES
+            and not (wanted_only and self._unwanted(accelerator, devices))
+            and not self._ways.cell(accelerator, devices).work.misfit
+        ]  # fmt: skip
+
+    def _unwanted(self, accelerator: str, devices: int) -> tuple[Why, str] | None:
+        """What the user's own limits rule out, as kind and reason."""
+        request, wished = self._request, self._request.machine.accelerators
+        if request.gpus is not None and devices != request.gpus:
+            return Why.GPUS, f"has {devices} accelerators, {request.gpus} were asked for"
+        if devices > MOST_DEVICES:
+            return Why.GPUS, f"has {devices} accelerators, {MOST_DEVICES} are the most that is used"
+        if wished and accelerator not in wished:
+            return Why.ACCELERATOR, f"{', '.join(wished)} was asked for"
         return None
 
-    def _try(self, kind: Kind, offer: Offer) -> Choice | Refused:
-        work = self._workloads.on(kind.accelerator, kind.devices)
-        if work.misfit:
-            return Refused(offer, "memory", work.misfit)
-        overheads = self._overheads_of(kind.provider)
-        priced = self._with_storage(offer)
-        allowances = allowances_of(self._market.allowances[kind.provider], overheads)
-        planning = Planning(self._request.stages, work, priced, overheads, allowances, self._request.heldout_rows)
-        window = open_window(self._request.available, priced, self._request.max_seconds, allowances, self._now)
+    def _try(self, cell: Cell, way: Way, tally: Tally) -> Choice | None:
+        limit, spot = self._request.max_seconds, self._request.machine.spot
+        if spot is not None and way.kind.spot is not spot:
+            tally.add(Why.SPOT, way)
+        elif not way.offer.firm:
+            tally.add(Why.PRICE, way)
+        # This machine is what there is, known or not; a stranger's speed would be a guess with somebody's money.
+        elif way.kind.provider != LOCAL_PROVIDER and way.kind.accelerator not in GPUS:
+            tally.add(Why.ACCELERATOR, way)
+        elif way.least > MAX_WINDOW_SECONDS:
+            tally.add(Why.TIME, way)
+        elif limit is not None and limit < way.least:
+            tally.add(Why.MAX_HOURS, way)
+        elif self._request.available.micros < way.least_micros:
+            tally.add(Why.BUDGET, way)
+        elif not way.outdone:
+            return self._choice(cell.planning(way))
+        return None
+
+    def _choice(self, planning: Planning) -> Choice | None:
+        offer, request = planning.offer, self._request
+        window = open_window(request.available, offer, request.max_seconds, planning.allowances, self._now)
         usable = None if window is None else planning.usable(window)
         if window is None or usable is None:
-            return self._too_short(planning, priced)
-        return self._choice(planning, priced, window, usable)
-
-    def _choice(self, planning: Planning, offer: Offer, window: Window, usable: int) -> Choice:
+            return None
+        self._plannings[offer.id] = planning
         done, tokens, seconds = planning.outlook(usable)
         seconds = min(seconds, window.seconds)
-        return Choice(
-            offer, window, usable, done, tokens, seconds, min(offer.cost(seconds).micros, window.reserve.micros)
-        )
-
-    def _too_short(self, planning: Planning, offer: Offer) -> Refused:
-        least = planning.least_seconds()
-        limit = self._request.max_seconds
-        if limit is not None and limit < least:
-            return Refused(offer, "max_hours", f"max_hours leaves {limit} s, {least} s is the least", seconds=least)
-        cost = offer.cost(least)
-        return Refused(
-            offer, "budget", f"{least} s is the least that trains, which costs {cost.dollars()} dollars", cost.micros
-        )
-
-    def _overheads_of(self, provider: str) -> Overheads:
-        if provider not in self._overheads:
-            self._overheads[provider] = overheads_of(self._market.providers[provider], self._request.sizes)
-        return self._overheads[provider]
-
-    def _with_storage(self, offer: Offer) -> Offer:
-        """The machine with its disk: what is billed by the hour is one rate, whoever reckons with it."""
-        facts = self._market.providers[offer.provider]
-        storage = facts.storage_micros_per_gib_hour * disk_gib(self._request.sizes)
-        if not storage:
-            return offer
-        return replace(offer, rate=Rate(offer.rate.micros_per_hour + storage), storage_micros_per_hour=storage)
-
-
-@lru_cache(maxsize=256)
-def disk_gib(sizes: Sizes) -> int:
-    """GiB that a run needs on its machine's disk: the system, the model, two checkpoints and the one being written, the
-    result."""
-    return SYSTEM_DISK_GIB + -(-(sizes.model + 3 * sizes.checkpoint + sizes.result) // GIB)
+        cost = min(offer.cost(seconds).micros, window.reserve.micros)
+        return Choice(offer, window, usable, done, tokens, seconds, cost)

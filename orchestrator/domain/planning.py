@@ -9,6 +9,7 @@ from dataclasses import replace
 from orchestrator.domain.allotment import Allotment, Demand
 from orchestrator.domain.budget import Allowances, Window
 from orchestrator.domain.cost.calibration import Predicted, Span
+from orchestrator.domain.cut import SURE
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.overheads import Overheads
 from orchestrator.domain.plan import Estimate, Plan, StagePlan
@@ -19,7 +20,7 @@ from orchestrator.domain.shares import (
     evaluate_expected,
 )
 from orchestrator.domain.stages import StageKind
-from orchestrator.domain.work import SURE, StageRequest, TrainingWork, Workload
+from orchestrator.domain.work import StageRequest, TrainingWork, Workload
 
 INTERRUPTIONS_PER_HOUR = 0.05
 """Spot machines taken away, believed; each costs a new machine, a new start and the work since the last checkpoint."""
@@ -37,34 +38,32 @@ class Planning:
         overheads: Overheads,
         allowances: Allowances,
         heldout_rows: int,
+        demand: Demand | None = None,
     ) -> None:
+        """`demand` is that of `stages`, if somebody has reckoned it already."""
         self._stages = stages
         self._work = work
-        self._offer = offer
+        self.offer = offer
         self._overheads = overheads
-        self._allowances = allowances
+        self.allowances = allowances
         self._heldout_rows = heldout_rows
-        self._demand = Demand(stages, work, overheads)
+        self._demand = demand or Demand(stages, work, overheads)
 
     def usable(self, window: Window) -> int | None:
         """Seconds of `window` that the stages have, from a machine that is there to the soft deadline; None when they
         are too few."""
-        between = window.seconds - self._allowances.total - self._overheads.provision - self._overheads.upload
+        between = window.seconds - self.allowances.total - self._overheads.provision - self._overheads.upload
         return between - self._interruptions(between) if window.seconds >= self.least_seconds() else None
 
     def least_seconds(self) -> int:
-        """The shortest lease whose shares give every training a few steps, and every merge its time."""
-        # With nothing left to train, the evaluation is what the lease is for.
-        rest = 0 if self._demand.trainings else self._overheads.startup + EVALUATE_LEAST_SECONDS
-        beside = self._overheads.provision + self._overheads.upload + self._allowances.total
-        between = self._demand.least + rest + 1
-        return self._offer.billed_seconds(beside + between + self._interruptions(2 * between))
+        """As the function of this name."""
+        return least_seconds(self._demand, self._overheads, self.allowances, self.offer.spot)
 
     def outlook(self, usable: int) -> tuple[float, int, int]:
         """The part of the tokens that is trained on, how many they are, and the seconds of the whole lease (p50)."""
         allotted = self._demand.allot(usable)
         done = self._demand.done_share(allotted.steps)
-        middle = self._overheads.provision + self._overheads.upload + self._allowances.teardown
+        middle = self._overheads.provision + self._overheads.upload + self.allowances.teardown
         middle += self._merges_expected() + self._evaluation(allotted.evaluate) + sum(allotted.starts)
         middle += sum(math.ceil(made * each) for made, each in
                       zip(allotted.steps, self._demand.seconds_per_step, strict=True))  # fmt: skip
@@ -75,20 +74,18 @@ class Planning:
         stages = self.share_out(usable)
         cut = any(stage.planned_steps < stage.intended_steps for stage in stages)
         middle = self.outlook(usable)[2]
-        items = items_of(stages, self._work, self._overheads, self._allowances, self._interruptions(middle))
+        items = items_of(stages, self._work, self._overheads, self.allowances, self._interruptions(middle))
         p50 = min(middle, window.seconds)
         slow = math.ceil(sum(item.p50 for item in items) + math.hypot(*(item.p90 - item.p50 for item in items)))
         seconds = Estimate(p50, min(max(slow, p50), window.seconds), window.seconds)
         return Plan(
-            offer=self._offer,
+            offer=self.offer,
             window=window,
             stages=stages,
             seconds=seconds,
             cost=self._cost(seconds, window),
             limit=window.limit if cut else None,
-            assumptions=assumptions_of(
-                self._offer, self._stages, self._work, stages, self._overheads, self._allowances
-            ),
+            assumptions=assumptions_of(self.offer, self._stages, self._work, stages, self._overheads, self.allowances),
             items=items,
             intended_tokens=int(self._work.tokens),
         )
@@ -161,16 +158,29 @@ class Planning:
         return self._overheads.merge * sum(stage.kind is StageKind.MERGE and not stage.done for stage in self._stages)
 
     def _interruptions(self, seconds: int) -> int:
-        """What spot machines that are taken away cost of so many seconds, on average."""
-        if not self._offer.spot:
-            return 0
-        each = self._overheads.provision + self._overheads.startup + WORK_LOST_SECONDS
-        return math.ceil(INTERRUPTIONS_PER_HOUR * seconds / 3600 * each)
+        return interruptions(seconds, self._overheads, self.offer.spot)
 
     def _cost(self, seconds: Estimate, window: Window) -> Estimate:
         most = window.reserve.micros
-        p50, p90 = (min(self._offer.cost(each).micros, most) for each in (seconds.p50, seconds.p90))
+        p50, p90 = (min(self.offer.cost(each).micros, most) for each in (seconds.p50, seconds.p90))
         return Estimate(p50, p90, most)
+
+
+def least_seconds(demand: Demand, overheads: Overheads, allowances: Allowances, spot: bool) -> int:
+    """The shortest lease whose shares give every training a few steps, and every merge its time."""
+    # With nothing left to train, the evaluation is what the lease is for.
+    rest = 0 if demand.trainings else overheads.startup + EVALUATE_LEAST_SECONDS
+    between = demand.least + rest + 1
+    beside = overheads.provision + overheads.upload + allowances.total
+    return beside + between + interruptions(2 * between, overheads, spot)
+
+
+def interruptions(seconds: int, overheads: Overheads, spot: bool) -> int:
+    """What spot machines that are taken away cost of so many seconds, on average."""
+    if not spot:
+        return 0
+    each = overheads.provision + overheads.startup + WORK_LOST_SECONDS
+    return math.ceil(INTERRUPTIONS_PER_HOUR * seconds / 3600 * each)
 
 
 def trained(stages: Sequence[StagePlan]) -> Iterator[StagePlan]:

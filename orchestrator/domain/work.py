@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 from orchestrator.domain.cost.architecture import Architecture
-from orchestrator.domain.cost.calibration import COVERAGE, Predicted
-from orchestrator.domain.cost.coefficients import CellKey, cell_key, family_of
-from orchestrator.domain.cost.gpus import GPUS, Gpu
+from orchestrator.domain.cost.calibration import Predicted
+from orchestrator.domain.cost.coefficients import CellKey, family_of
+from orchestrator.domain.cost.gpus import GPUS
 from orchestrator.domain.cost.layout import Layout, as_written, layouts
 from orchestrator.domain.cost.model import CostModel, Fit
-from orchestrator.domain.cost.prediction import Prediction, Term
+from orchestrator.domain.cost.prediction import Term
 from orchestrator.domain.cost.recipes import FRAMEWORK, is_checkpointed, setup_of
 from orchestrator.domain.cost.rows import NOT_COUNTED, Rows
 from orchestrator.domain.cost.setup import Sharding
+from orchestrator.domain.cut import SURE, Cut, Cutting, foretold
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.speed import StepTime, prior_step
@@ -23,10 +25,6 @@ from orchestrator.domain.stages import StageKind
 
 MIN_STEPS = 8
 """Fewer steps than the pilot and a handful are not a training; a cap that pays for less is refused."""
-SURE = 0.95
-"""The share of cases that a plan must hold for before it is called possible."""
-LOW, HIGH = (1 - COVERAGE) / 2, (1 + COVERAGE) / 2
-LEARNED_TERM = "learned from runs"
 NO_GPU = "CPU"
 NO_DATA_SHEET_PRECISION = "fp32"
 
@@ -53,6 +51,18 @@ class StageRequest:
     @property
     def shape(self) -> TrainingShape:
         return TrainingShape.from_recipe(self.recipe)
+
+    def is_cut_like(self, other: StageRequest) -> bool:
+        """Whether the same cuts of both are as good on every machine."""
+        mine = (self.recipe, self.techniques, self.rows, self.pinned, self.layout)
+        return mine == (other.recipe, other.techniques, other.rows, other.pinned, other.layout)
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for requests that are equal; the recipe, which is a mapping, as text."""
+        recipe = json.dumps(dict(self.recipe), sort_keys=True, default=str)
+        rest = (getattr(self, each.name) for each in fields(self) if each.name != "recipe")
+        return recipe, *rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,14 @@ class Workload:
         return sum(each.tokens for each in self.open)
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is trained: its architecture (None when the family is unknown) and size (None when that is, too)."""
+
+    architecture: Architecture | None
+    parameters: int | None
+
+
 class Workloads:
     """The work of the same stages on every kind of machine, each reckoned once: it does not depend on money."""
 
@@ -113,69 +131,37 @@ class Workloads:
         """The work on so many devices of this kind."""
         key = accelerator, devices
         if key not in self._known:
-            self._known[key] = workload(self._stages, self._subject, accelerator, devices, self._model, self._shardings)
+            self._known[key] = self._reckon(accelerator, devices)
         return self._known[key]
 
+    def _reckon(self, accelerator: str, devices: int) -> Workload:
+        """The trainings on these devices, the measured speed of one correcting the others'. Those that differ in
+        nothing that a cut depends on, as ReLoRA's cycles, are cut once."""
+        trainings: list[TrainingWork] = []
+        cuts: list[tuple[StageRequest, Cut | str]] = []
+        for index, stage in enumerate(self._stages):
+            if stage.kind is not StageKind.TRAIN:
+                continue
+            cut = next((cut for other, cut in cuts if stage.is_cut_like(other)), None)
+            if cut is None:
+                cut = self._cut(stage, accelerator, devices)
+                cuts.append((stage, cut))
+            if isinstance(cut, str):
+                return Workload((), f"{stage.title}: {cut}")
+            trainings.append(_work(index, stage, cut))
+        return Workload(tuple(_measured(self._stages, trainings)))
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is trained: its architecture (None when the family is unknown) and size (None when that is, too)."""
-
-    architecture: Architecture | None
-    parameters: int | None
-
-
-def workload(
-    stages: Sequence[StageRequest],
-    subject: Subject,
-    accelerator: str,
-    devices: int,
-    model: CostModel,
-    shardings: Sequence[Sharding],
-) -> Workload:
-    """The trainings among `stages` on `devices` of `accelerator`, the measured speed of one correcting the others'."""
-    trainings: list[TrainingWork] = []
-    priors: list[StepTime] = []
-    for index, stage in enumerate(stages):
-        if stage.kind is not StageKind.TRAIN:
-            continue
-        work = _training(index, stage, subject, accelerator, devices, model, shardings)
-        if isinstance(work, str):
-            return Workload((), f"{stage.title}: {work}")
-        trainings.append(work)
-        priors.append(work.step)
-    return Workload(tuple(_measured(stages, trainings, priors)))
-
-
-def _training(
-    index: int,
-    stage: StageRequest,
-    subject: Subject,
-    accelerator: str,
-    devices: int,
-    model: CostModel,
-    shardings: Sequence[Sharding],
-) -> TrainingWork | str:
-    """The best layout of a training on this machine, or why there is none."""
-    gpu = GPUS.get(accelerator)
-    if gpu is None or subject.architecture is None:
-        return _unknown(index, stage, subject, accelerator, devices, model)
-    best: TrainingWork | None = None
-    nearest: Fit | None = None
-    for layout in _candidates(stage, devices, shardings):
-        peak = _peak(stage, layout, subject.architecture, gpu, model)
-        fit = Fit(math.ceil(peak.middle), math.ceil(peak.quantile(SURE)), gpu.memory)
-        if not fit.fits:
-            nearest = fit if nearest is None or fit.p95 < nearest.p95 else nearest
-            continue
-        work = _on_gpu(index, stage, layout, subject.architecture, gpu, model)
-        work = replace(work, fit=fit, memory_terms=peak.terms, predicted=_with_peak(work.predicted, peak))
-        if best is None or _pace(work) < _pace(best):
-            best = work
-    if best is not None:
-        return best
-    assert nearest is not None, "a recipe has at least one layout"
-    return f"needs {_gib(nearest.p95)} GiB (p95) on each of {devices} x {accelerator}, which has {_gib(nearest.limit)}"
+    def _cut(self, stage: StageRequest, accelerator: str, devices: int) -> Cut | str:
+        """The best cut of a training for this machine, or why there is none."""
+        gpu = GPUS.get(accelerator)
+        if gpu is None or self._subject.architecture is None:
+            return _unknown(stage, self._subject, accelerator, devices, self._model)
+        cutting = Cutting(stage.recipe, stage.rows, self._subject.architecture, gpu, self._model)
+        found = cutting.best(_candidates(stage, devices, self._shardings))
+        if isinstance(found, Cut):
+            return found
+        needed, there = _gib(found.p95), _gib(found.limit)
+        return f"needs {needed} GiB (p95) on each of {devices} x {accelerator}, which has {there}"
 
 
 def _candidates(stage: StageRequest, devices: int, shardings: Sequence[Sharding]) -> Sequence[Layout]:
@@ -184,30 +170,7 @@ def _candidates(stage: StageRequest, devices: int, shardings: Sequence[Sharding]
     return tuple(layouts(stage.shape, devices, stage.pinned, is_checkpointed(stage.recipe), shardings))
 
 
-def _pace(work: TrainingWork) -> float:
-    """Seconds for all of the rows: steps of the same rows compare by themselves, others by what they do."""
-    return work.step.seconds / work.layout.rows_per_step
-
-
-def _peak(stage: StageRequest, layout: Layout, architecture: Architecture, gpu: Gpu, model: CostModel) -> Prediction:
-    """The longest rows decide the peak."""
-    setup = setup_of(stage.recipe, layout, stage.rows.longest_of(stage.shape.sequence_len))
-    return model.peak(architecture, setup, gpu)
-
-
-def _on_gpu(
-    index: int, stage: StageRequest, layout: Layout, architecture: Architecture, gpu: Gpu, model: CostModel
-) -> TrainingWork:
-    length = stage.rows.padded(layout.micro_batch, stage.shape.sequence_len, stage.recipe)
-    setup = setup_of(stage.recipe, layout, max(round(length), 1))
-    step = StepTime.predicted(model.step(architecture, setup, gpu))
-    cell = cell_key(setup, gpu)
-    return _work(index, stage, layout, step, _foretold(step, cell, model))
-
-
-def _unknown(
-    index: int, stage: StageRequest, subject: Subject, accelerator: str, devices: int, model: CostModel
-) -> TrainingWork:
+def _unknown(stage: StageRequest, subject: Subject, accelerator: str, devices: int, model: CostModel) -> Cut:
     """On a device, or of a model, that nothing is known about: the recipe's own cut, at a prior's speed."""
     by_default = accelerator != NO_GPU
     layout = stage.layout or as_written(stage.shape, devices, is_checkpointed(stage.recipe, by_default=by_default))
@@ -216,51 +179,27 @@ def _unknown(
     cut = replace(stage.shape, micro_batch_size=layout.micro_batch, gradient_accumulation_steps=layout.accumulation)
     length = stage.rows.padded(layout.micro_batch, stage.shape.sequence_len, stage.recipe)
     step = prior_step(stage.techniques, cut, length, subject.parameters, accelerator, model.correction(cell))
-    return _work(index, stage, layout, step, _foretold(step, cell, model))
+    return Cut(layout, step, foretold(step, cell, model))
 
 
-def _foretold(step: StepTime, cell: CellKey, model: CostModel) -> Predicted:
-    """What is held against the measured step when the training is over."""
-    correction = model.correction(cell)
-    return Predicted(
-        cell,
-        step.seconds,
-        step.quantile(LOW),
-        step.quantile(HIGH),
-        correction=0.0 if correction is None else correction.log_factor,
-    )
-
-
-def _with_peak(predicted: Predicted | None, peak: Prediction) -> Predicted | None:
-    if predicted is None:
-        return None
-    low, high = peak.quantile(LOW), peak.quantile(HIGH)
-    learned = sum(term.value for term in peak.terms if term.name == LEARNED_TERM)
-    return replace(
-        predicted,
-        peak_memory=peak.middle,
-        memory_low=low,
-        memory_high=high,
-        memory_correction=math.log(peak.middle / (peak.middle - learned)),
-    )
-
-
-def _work(index: int, stage: StageRequest, layout: Layout, step: StepTime, predicted: Predicted) -> TrainingWork:
-    whole, intended = _steps(stage, layout)
+def _work(index: int, stage: StageRequest, cut: Cut) -> TrainingWork:
+    whole, intended = _steps(stage, cut.layout)
     remaining = 0 if stage.done else max(intended - stage.steps_done, 0)
     shape = stage.shape
     tokens = stage.rows.tokens(shape.sequence_len) * shape.num_epochs * (remaining / whole)
     return TrainingWork(
         index=index,
-        layout=layout,
-        step=step,
+        layout=cut.layout,
+        step=cut.step,
         remaining=remaining,
         intended=stage.steps_done if stage.done else remaining + stage.steps_done,
         tokens=tokens,
         weight=stage.share,
         started=stage.started,
         done=stage.done,
-        predicted=predicted,
+        fit=cut.fit,
+        memory_terms=cut.memory_terms,
+        predicted=cut.predicted,
     )
 
 
@@ -278,24 +217,21 @@ def _steps(stage: StageRequest, layout: Layout) -> tuple[int, int]:
     return whole, whole if shape.max_steps is None else min(whole, shape.max_steps)
 
 
-def _measured(
-    stages: Sequence[StageRequest], trainings: Sequence[TrainingWork], priors: Sequence[StepTime]
-) -> list[TrainingWork]:
+def _measured(stages: Sequence[StageRequest], trainings: Sequence[TrainingWork]) -> list[TrainingWork]:
     """Measured where it was, else predicted, corrected by what the newest measured training of the run has shown."""
-    known = [(work, prior) for work, prior in zip(trainings, priors, strict=True)
-             if stages[work.index].seconds_per_step is not None]  # fmt: skip
+    known = [work for work in trainings if stages[work.index].seconds_per_step is not None]
+    if not known:
+        return list(trainings)
+    newest = known[-1]
+    shown = stages[newest.index].seconds_per_step
+    assert shown is not None
     found: list[TrainingWork] = []
     for work in trainings:
         seconds = stages[work.index].seconds_per_step
         if seconds is not None:
             step = StepTime.measured(seconds)
-        elif known:
-            newest, prior = known[-1]
-            shown = stages[newest.index].seconds_per_step
-            assert shown is not None
-            step = work.step.scaled(shown / prior.seconds, stages[newest.index].title)
         else:
-            step = work.step
+            step = work.step.scaled(shown / newest.step.seconds, stages[newest.index].title)
         found.append(replace(work, step=step))
     return found
 

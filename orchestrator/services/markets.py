@@ -63,10 +63,17 @@ class Markets:
         self._prices = prices
         self._model = model
         self._shardings = shardings
-        self._book = OfferBook(())
+        self._market: Market | None = None
 
     def market(self) -> Market:
-        offers, book = self._prices.offers(), self._book
-        if offers is not book.offers and offers != book.offers:
-            self._book = book = OfferBook(offers)
-        return Market(book, self._prices.facts(), self._prices.allowances(), self._model(), self._shardings)
+        """The very same one while nothing about it has changed: what was reckoned on it is kept with it."""
+        offers, facts, allowances = self._prices.offers(), self._prices.facts(), self._prices.allowances()
+        known, model = self._market, self._model()
+        if known is not None and known.offers == offers:
+            same = known.model is model and known.providers == facts and known.allowances == allowances
+            book = known.book
+        else:
+            same, book = False, OfferBook(offers)
+        if known is None or not same:
+            self._market = known = Market(book, facts, allowances, model, self._shardings)
+        return known

@@ -12,7 +12,7 @@ from orchestrator.domain.funding import plan_request
 from orchestrator.domain.money import Money
 from orchestrator.domain.offers import LOCAL_PROVIDER
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.planner import Search, search, workloads_of
+from orchestrator.domain.planner import Search, search
 from orchestrator.domain.run import RunSpec
 from orchestrator.ports.clock import Clock
 from orchestrator.services.draft import RunDraft, SpecifyRun
@@ -110,12 +110,11 @@ class QuoteRun:
         counts = [self._specify.gpus(each) for each in gpus]
         spec, _ = self._specify.execute(replace(draft, budget=budgets[0], gpus=None), told)
         request = plan_request(spec, (), caps[0], spec.max_seconds)
-        workloads = workloads_of(request, market)
         for cap in caps:
             for count in counts:
                 asked = replace(spec, gpus=count)
                 try:
-                    found = search(replace(request, available=cap, gpus=count), market, now, workloads)
+                    found = search(replace(request, available=cap, gpus=count), market, now)
                 except UnaffordableError as error:
                     yield Compared(spec.strategy, cap, count, None, str(error), error.cheapest_micros)
                 else:

@@ -19,7 +19,7 @@ MEMORY = MemoryCoefficients({CellKey(ANY, ANY, ANY, ANY): MemoryCell(const=1.2 *
 Corrections = Mapping[CellKey, Correction]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FittedModel:
     """`corrections` are those of the seconds, whatever the device; the coefficients hold them for known ones."""
 

@@ -1,4 +1,4 @@
-"""A market of thousands of invented offers that look like real ones: for timing and for properties, never for a quote."""
+"""A market of thousands of invented offers that look like real ones: for timing, never for a quote."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRICED_ON = date(2026, 11, 1)
 
 def invented_offers(count: int, seed: int = 7) -> tuple[Offer, ...]:
     """At least `count` offers of 25 providers: regions x accelerators x counts, on demand and many of them spot too."""
-    drawn = random.Random(seed)  # noqa: S311 - a repeatable market, no secret
+    drawn = random.Random(seed)
     providers = (*sorted(PROVIDERS), *UNKNOWN_PROVIDERS)
     found: list[Offer] = []
     region = 0

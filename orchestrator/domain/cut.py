@@ -25,8 +25,9 @@ from orchestrator.domain.speed import StepTime
 SURE = 0.95
 """The share of cases that a plan must hold for before it is called possible."""
 LOW, HIGH = (1 - COVERAGE) / 2, (1 + COVERAGE) / 2
-Saving = tuple[bool, bool]
-"""What is done only to save memory: to compute twice, and to gather what is split."""
+Saving = tuple[bool, bool, bool]
+"""What is done only to save memory: to compute twice, and to gather what is split; and whether gradients are kept from
+one micro-step to the next."""
 LEARNED_TERM = "learned from runs"
 
 
@@ -61,13 +62,13 @@ class Cutting:
     def best(self, candidates: Sequence[Layout]) -> Cut | Fit:
         """The quickest of the layouts that fit; if none does, how far the least demanding is from it.
 
-        What a layout needs grows with its micro-batch and shrinks with what it does to save memory. So of each way to
-        save, the largest micro-batch that fits is found by halving, and those are timed that no gentler way has room
-        for: from the largest down, as long as smaller ones are quicker.
+        What a layout needs grows with its micro-batch, as long as gradients are kept in both, and shrinks with what it
+        does to save memory. So of each way to save, the largest micro-batch that fits is found by halving, and those
+        are timed that no gentler way has room for: from the largest down, as long as smaller ones are quicker.
         """
         columns: dict[Saving, list[Layout]] = {}
-        for layout in sorted(candidates, key=lambda each: (_saving(each), each.micro_batch)):
-            columns.setdefault(_saving(layout), []).append(layout)
+        for layout in sorted(candidates, key=lambda each: (self._saving(each), each.micro_batch)):
+            columns.setdefault(self._saving(layout), []).append(layout)
         rooms: dict[Saving, int] = {}
         found: list[tuple[float, Layout, Prediction]] = []
         for saving, column in columns.items():
@@ -76,7 +77,7 @@ class Cutting:
             done = max((room for other, room in rooms.items() if self._is_gentler(other, saving)), default=0)
             found += self._quickest(column[done : rooms[saving]])
         if not found:
-            return self._fit(column[0])
+            return min((self._fit(column[0]) for column in columns.values()), key=lambda fit: fit.p95)
         _, layout, step = min(found, key=lambda each: each[0])
         return self._cut(layout, step)
 
@@ -103,6 +104,11 @@ class Cutting:
         adapter's frozen model does nothing but cost; of a whole model it shares the optimizer's work."""
         same = other[1] == saving[1] or not trains_weights(self._setup)
         return other != saving and same and _saves_less(other, saving)
+
+    def _saving(self, layout: Layout) -> Saving:
+        # An adapter's gradients are too small to tell.
+        keeps = layout.accumulation > 1 or not trains_weights(self._setup)
+        return layout.checkpointing is not Checkpointing.NONE, layout.sharding is not Sharding.NONE, keeps
 
     def _cut(self, layout: Layout, step: Prediction) -> Cut:
         peak = self._peak(layout)
@@ -141,12 +147,8 @@ class Cutting:
         )
 
 
-def _saving(layout: Layout) -> Saving:
-    return layout.checkpointing is not Checkpointing.NONE, layout.sharding is not Sharding.NONE
-
-
 def _saves_less(one: Saving, other: Saving) -> bool:
-    return one[0] <= other[0] and one[1] <= other[1]
+    return one[0] <= other[0] and one[1] <= other[1] and one[2] == other[2]
 
 
 def foretold(step: StepTime, cell: CellKey, model: CostModel) -> Predicted:

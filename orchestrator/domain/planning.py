@@ -52,8 +52,10 @@ class Planning:
     def usable(self, window: Window) -> int | None:
         """Seconds of `window` that the stages have, from a machine that is there to the soft deadline; None when they
         are too few."""
-        between = window.seconds - self.allowances.total - self._overheads.provision - self._overheads.upload
-        return between - self._interruptions(between) if window.seconds >= self.least_seconds() else None
+        if window.seconds < self.least_seconds():
+            return None
+        beside = self.allowances.total + self._overheads.provision + self._overheads.upload
+        return window.seconds - beside - self._interruptions(window.seconds)
 
     def least_seconds(self) -> int:
         """As the function of this name."""
@@ -63,18 +65,26 @@ class Planning:
         """The part of the tokens that is trained on, how many they are, and the seconds of the whole lease (p50)."""
         allotted = self._demand.allot(usable)
         done = self._demand.done_share(allotted.steps)
-        middle = self._overheads.provision + self._overheads.upload + self.allowances.teardown
-        middle += self._merges_expected() + self._evaluation(allotted.evaluate) + sum(allotted.starts)
-        middle += sum(math.ceil(made * each) for made, each in
-                      zip(allotted.steps, self._demand.seconds_per_step, strict=True))  # fmt: skip
-        return done, int(done * self._work.tokens), middle + self._interruptions(middle)
+        bare = self._undisturbed(allotted)
+        return done, int(done * self._work.tokens), bare + self._interruptions(bare)
+
+    def _undisturbed(self, allotted: Allotment) -> int:
+        """Seconds of the whole lease (p50) if its machine is never taken away."""
+        fixed = self._overheads.provision + self.allowances.teardown + self._merges_expected()
+        training = sum(
+            math.ceil(made * each) for made, each in zip(allotted.steps, self._demand.seconds_per_step, strict=True)
+        )
+        upload = math.ceil(self._overheads.wait("upload").p50)
+        return fixed + upload + self._evaluation(allotted.evaluate) + sum(allotted.starts) + training
 
     def plan(self, window: Window, usable: int) -> Plan:
         """The plan for `usable` seconds of `window`."""
         stages = self.share_out(usable)
         cut = any(stage.planned_steps < stage.intended_steps for stage in stages)
-        middle = self.outlook(usable)[2]
-        items = items_of(stages, self._work, self._overheads, self.allowances, self._interruptions(middle))
+        bare = self._undisturbed(self._demand.allot(usable))
+        disturbed = self._interruptions(bare)
+        middle = bare + disturbed
+        items = items_of(stages, self._work, self._overheads, self.allowances, disturbed)
         p50 = min(middle, window.seconds)
         slow = math.ceil(sum(item.p50 for item in items) + math.hypot(*(item.p90 - item.p50 for item in items)))
         seconds = Estimate(p50, min(max(slow, p50), window.seconds), window.seconds)
@@ -170,9 +180,10 @@ def least_seconds(demand: Demand, overheads: Overheads, allowances: Allowances, 
     """The shortest lease whose shares give every training a few steps, and every merge its time."""
     # With nothing left to train, the evaluation is what the lease is for.
     rest = 0 if demand.trainings else overheads.startup + EVALUATE_LEAST_SECONDS
-    between = demand.least + rest + 1
     beside = overheads.provision + overheads.upload + allowances.total
-    return beside + between + interruptions(2 * between, overheads, spot)
+    bare = beside + demand.least + rest + 1
+    # Of twice as long a lease: that it is lengthened by this may interrupt it once more.
+    return bare + interruptions(2 * bare, overheads, spot)
 
 
 def interruptions(seconds: int, overheads: Overheads, spot: bool) -> int:

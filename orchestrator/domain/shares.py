@@ -32,14 +32,11 @@ def evaluate_share(room: int, least: int) -> tuple[int, int]:
 
 
 def training_shares(room: int, weights: Sequence[int]) -> list[int]:
-    """`room` seconds for trainings of these weights, starts apart; the last takes what rounding leaves. What one does
-    not use goes to the next by itself: deadlines count from the end."""
-    if not weights:
-        return []
+    """`room` seconds for trainings of these weights, starts apart, rounded down: who took what is left over would lose
+    it again when there is a second more. What one does not use goes to the next by itself, and what nobody was given to
+    the first: deadlines count from the end."""
     total = sum(weights)
-    shares = [room * weight // total for weight in weights]
-    shares[-1] += room - sum(shares)
-    return shares
+    return [room * weight // total for weight in weights]
 
 
 def training_least(needs: Sequence[float], weights: Sequence[int]) -> int:
@@ -47,8 +44,7 @@ def training_least(needs: Sequence[float], weights: Sequence[int]) -> int:
     if not needs:
         return 0
     total = sum(weights)
-    # A second more for each: shares are whole seconds, rounded down.
-    return math.ceil(max(need * total / weight for need, weight in zip(needs, weights, strict=True))) + len(needs)
+    return max(-(-math.ceil(need) * total // weight) for need, weight in zip(needs, weights, strict=True))
 
 
 def evaluate_expected(startup: int, heldout_rows: int, seconds_per_row: float, share: int) -> int:

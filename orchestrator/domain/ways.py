@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from operator import le
 from typing import NamedTuple
 
@@ -143,9 +144,10 @@ class Ways:
 
 
 def _terms(overheads: Overheads, allowances: Allowances, storage: int) -> Terms:
-    fixed = overheads.provision + overheads.upload
+    upload = ceil(overheads.wait("upload").p50)
     waits = (
-        *(fixed + allowances.total, fixed + allowances.teardown),
+        overheads.provision + overheads.upload + allowances.total,
+        overheads.provision + upload + allowances.teardown,
         *(overheads.provision, overheads.startup, overheads.merge),
     )
     return Terms(overheads, allowances, storage, waits)

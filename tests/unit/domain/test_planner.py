@@ -157,3 +157,32 @@ def test_stages_that_are_done_get_no_more_time() -> None:
     assert [part.seconds for part in made[:2]] == [0, 0]
     assert (made[0].planned_steps, made[0].intended_steps) == (100, 100)
     assert made[2].seconds > plan(wish).stages[2].seconds
+
+
+def test_max_hours_that_are_said_to_do_do() -> None:
+    with pytest.raises(UnaffordableError) as caught:
+        plan(request(max_seconds=20))
+    hours = float(caught.value.refusals[0].split("max_hours of ")[1].split(" ")[0])
+    assert plan(request(max_seconds=int(hours * 3600))).planned_steps > 0
+
+
+def test_max_hours_shorter_than_a_billing_quantum_are_no_obstacle() -> None:
+    hourly = offer(billing_quantum_seconds=3600, minimum_seconds=3600)
+    made = plan(request(max_seconds=600), hourly)
+    assert (made.window.seconds, made.cost.worst) == (600, 4_000_000)
+
+
+def test_where_time_and_money_are_short_both_are_told() -> None:
+    wish = request(max_seconds=20, available=Money(1))
+    with pytest.raises(UnaffordableError) as caught:
+        plan(wish)
+    hours, money = (caught.value.refusals[0].split(word)[1].split(" ")[0] for word in ("max_hours of ", "budget of "))
+    enough = Money(round(float(money) * 1_000_000))
+    assert plan(replace(wish, max_seconds=int(float(hours) * 3600), available=enough)).planned_steps > 0
+
+
+def test_a_wish_that_changed_its_speed_is_reckoned_anew_on_the_same_market() -> None:
+    here = market()
+    before = make_plan(request(), here, NOW).stages[0]
+    after = make_plan(request(pace=before.seconds_per_step * 3), here, NOW).stages[0]
+    assert after.seconds_per_step == pytest.approx(3 * before.seconds_per_step)

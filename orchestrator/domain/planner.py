@@ -142,6 +142,11 @@ def _ways(market: Market, stages: _Stages, subject: Subject, sizes: Sizes, heldo
     return Ways(stages.stages, workloads, market.book, known, sizes, heldout_rows)
 
 
+def forget() -> None:
+    """Drop what is remembered of requests, as a new process would have it."""
+    _ways.cache_clear()
+
+
 def best_of(choices: Sequence[Choice], prefer: Prefer) -> Choice:
     """The plan that trains most; of those, by what the user prefers.
 

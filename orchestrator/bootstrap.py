@@ -41,6 +41,7 @@ from orchestrator.ports.store import Store
 from orchestrator.ports.trainer import Trainer
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
+from orchestrator.services.check_price import CheckPrice
 from orchestrator.services.current_model import CurrentModel
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
@@ -116,7 +117,8 @@ def assemble(settings: Settings, ports: Ports) -> Application:
     learned = Learned(ports.store, ports.clock)
     model = CurrentModel(learned)
     markets = Markets(ports.prices, model)
-    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), _places(ports, markets, model), ports.clock)
+    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), _places(ports, markets, model), ports.clock,
+                     settings.price_max_age_days)  # fmt: skip
     return Application(
         settings=settings,
         quote=quote,
@@ -130,7 +132,14 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         push=PushResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.wakeup, ports.notify),
         publish=PublishResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.notify),
         advance=AdvanceRun(
-            ports.store, ports.compute, ports.trainer, markets, ports.clock, ports.notify, Learn(ports.store)
+            ports.store,
+            ports.compute,
+            ports.trainer,
+            markets,
+            ports.clock,
+            ports.notify,
+            Learn(ports.store),
+            _price_check(settings, ports),
         ),
         guard=GuardBudgets(ports.store, ports.compute, ports.clock),
         sweep=Sweep(ports.store, ports.clock, ports.wakeup),
@@ -141,6 +150,13 @@ def assemble(settings: Settings, ports: Ports) -> Application:
         store=ports.store,
         clock=ports.clock,
     )
+
+
+def _price_check(settings: Settings, ports: Ports) -> CheckPrice:
+    """Of everything that is known to be for rent."""
+    everywhere = JoinedPrices((ports.prices, ports.clouds))
+    tolerance = settings.price_tolerance_percent
+    return CheckPrice(everywhere, ports.clouds, ports.clock, settings.price_max_age_days, tolerance)
 
 
 def _places(ports: Ports, here: Markets, model: Callable[[], CostModel]) -> dict[Where, Markets]:

@@ -91,6 +91,11 @@ class QuoteView(WishView):
     launchable: bool = Field(description="Whether a run of this plan could be started by this service now.")
     obstacles: list[str] = Field(description="Why it could not; empty when it could.")
     plan: PlanView
+    price_age_days: int | None = Field(description="Days since the plan's price was read; null when undated.")
+    price_is_old: bool = Field(
+        description="Too long ago, by LATTICEFORGE_PRICE_MAX_AGE_DAYS, or undated: it is read again before a launch, "
+        "and beyond LATTICEFORGE_PRICE_TOLERANCE_PERCENT the run does not start but asks."
+    )
     front: list[ChoiceView] = Field(description="Plans that none beats in both dollars and hours, the quickest first.")
     by_gpus: list[CountView] = Field(description="The best plan of each count of accelerators.")
     refusals: list[RefusalView] = Field(description="Why the rest are no plans.")
@@ -108,6 +113,8 @@ class QuoteView(WishView):
             launchable=not quote.obstacles,
             obstacles=list(quote.obstacles),
             plan=PlanView.of(quote.plan),
+            price_age_days=quote.price_age_days,
+            price_is_old=quote.price_is_old,
             front=[ChoiceView.of(choice) for choice in found.front],
             by_gpus=_counts(found),
             refusals=[RefusalView.of(refusal) for refusal in found.refusals],

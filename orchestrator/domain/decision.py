@@ -32,7 +32,8 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that a decision depends on. `machine` and `job` are None when there was nothing to ask about."""
+    """Everything that a decision depends on. `machine` and `job` are None when there was nothing to ask about;
+    `objection` says what stands against a first launch at the prices of now, if anything does."""
 
     run: Run
     lease: Lease | None
@@ -41,6 +42,7 @@ class Facts:
     job: JobView | None
     market: Market
     now: datetime
+    objection: str = ""
 
 
 def need_lease(facts: Facts) -> Lease:

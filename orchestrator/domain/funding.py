@@ -31,6 +31,11 @@ def decide_queued(facts: Facts, decision: Decision) -> None:
         decision.finish(Outcome.CANCELLED, "cancelled before it began" if not facts.run.leases else "cancelled")
         decision.move(RunEvent.STOP_REQUESTED)
         return
+    if facts.objection:
+        # Nothing was spent and nothing is reserved: whether the new price is worth it, only the user can say.
+        decision.finish(Outcome.FAILED, facts.objection)
+        decision.move(RunEvent.REFUSED, facts.objection)
+        return
     market = facts.market
     try:
         request = plan_request(

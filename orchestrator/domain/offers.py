@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from orchestrator.domain.money import Money, Rate
@@ -51,6 +51,12 @@ class Offer:
     def pool(self) -> str:
         """What a capacity is counted for."""
         return f"{self.provider}/{self.region}/{self.instance_type}"
+
+    @property
+    def as_listed(self) -> Offer:
+        """The offer as its provider lists it, the disk not in its price."""
+        rate = Rate(self.rate.micros_per_hour - self.storage_micros_per_hour)
+        return replace(self, rate=rate, storage_micros_per_hour=0)
 
     def billed_seconds(self, seconds: int) -> int:
         """What is billed for `seconds` of use: at least the minimum, in whole quanta, rounded up."""

@@ -12,6 +12,7 @@ from orchestrator.domain.cost.tokens import TokenFacts
 from orchestrator.domain.ids import LeaseId, RunId, stage_id
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lifecycle import HOLDS_LEASE, Outcome, RunEvent, RunStatus, next_status
+from orchestrator.domain.offers import Offer
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.publication import Publication
 from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus, was_cut
@@ -115,7 +116,8 @@ class RunSpec:
 @dataclass(frozen=True, slots=True)
 class Run:
     """The aggregate. `version` counts saves and guards them; `leases` counts the leases opened so far,
-    `machine_seconds` the length of those that are closed; `publication` is the newest push of its result."""
+    `machine_seconds` the length of those that are closed; `publication` is the newest push of its result. `quoted` is
+    the offer of the quote that the run was accepted with, as its provider listed it."""
 
     id: RunId
     spec: RunSpec
@@ -135,6 +137,7 @@ class Run:
     ended_at: datetime | None = None
     wake_at: datetime | None = None
     publication: Publication | None = None
+    quoted: Offer | None = None
 
     def after(self, event: RunEvent) -> Run:
         """The run moved along the table; `IllegalTransitionError` if the table has no such move."""

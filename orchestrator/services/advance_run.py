@@ -13,6 +13,7 @@ from orchestrator.domain.ids import RunId
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.observations import JobState, JobView, MachineView
+from orchestrator.domain.offers import LOCAL_PROVIDER
 from orchestrator.domain.run import Run
 from orchestrator.domain.stages import Stage, StageStatus
 from orchestrator.ports.clock import Clock
@@ -20,6 +21,7 @@ from orchestrator.ports.compute import Compute, JobKey, JobOrder
 from orchestrator.ports.signals import Notify
 from orchestrator.ports.store import RunChange, RunRecord, Store
 from orchestrator.ports.trainer import Trainer
+from orchestrator.services.check_price import CheckPrice
 from orchestrator.services.learn import Learn
 from orchestrator.services.markets import Markets
 
@@ -54,6 +56,7 @@ class AdvanceRun:
         clock: Clock,
         notify: Notify,
         learn: Learn,
+        check_price: CheckPrice,
     ) -> None:
         self._store = store
         self._compute = compute
@@ -62,6 +65,7 @@ class AdvanceRun:
         self._clock = clock
         self._notify = notify
         self._learn = learn
+        self._check_price = check_price
 
     def execute(self, run_id: RunId) -> bool:
         record = self._store.load(run_id)
@@ -83,7 +87,18 @@ class AdvanceRun:
 
     def _observe(self, record: RunRecord) -> Facts:
         machine, job = self._look(record)
-        return Facts(record.run, record.lease, record.postings, machine, job, self._markets.market(), self._clock.now())
+        # Before the market is read: an old price is refreshed, and the plan is made with what was found.
+        objection = self._objection(record.run)
+        market, now = self._markets.market(), self._clock.now()
+        return Facts(record.run, record.lease, record.postings, machine, job, market, now, objection)
+
+    def _objection(self, run: Run) -> str:
+        """What stands against the first launch of a run that was quoted on a rented machine. Later ones go on within
+        the same cap, whatever an hour costs."""
+        quoted = run.quoted
+        if run.status is not RunStatus.QUEUED or run.leases or quoted is None or quoted.provider == LOCAL_PROVIDER:
+            return ""
+        return self._check_price.execute(quoted).objection(quoted)
 
     def _look(self, record: RunRecord) -> tuple[MachineView | None, JobView | None]:
         lease = record.lease

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.domain.errors import InvalidInputError, StorageError
+from orchestrator.domain.money import Money
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.staleness import PriceChange, is_old, judge_change
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.prices import PriceBook, Prices
+
+ASK = "Nothing was spent; start the run again to accept what it costs now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,15 @@ class PriceCheck:
     change: PriceChange | None
     is_old: bool
     why: str | None
+
+    def objection(self, quoted: Offer) -> str:
+        """Why nothing should be launched at this price without asking; empty where it may be."""
+        if self.now is None:
+            return f"{quoted.id} is not offered any more. {ASK}"
+        if self.change is not PriceChange.BEYOND:
+            return ""
+        dollars = [Money(each.rate.micros_per_hour).dollars() for each in (self.now, quoted)]
+        return f"{quoted.id} costs {dollars[0]} dollars an hour now, and {dollars[1]} when the run was accepted. {ASK}"
 
 
 class CheckPrice:

@@ -11,9 +11,10 @@ from orchestrator.domain.errors import FieldProblem, InvalidInputError, Unafford
 from orchestrator.domain.funding import plan_request
 from orchestrator.domain.money import Money
 from orchestrator.domain.offers import LOCAL_PROVIDER
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan import Assumption, Plan
 from orchestrator.domain.planner import Search, search
 from orchestrator.domain.run import RunSpec
+from orchestrator.domain.staleness import age_days, is_old
 from orchestrator.ports.clock import Clock
 from orchestrator.services.draft import RunDraft, SpecifyRun
 from orchestrator.services.markets import Markets
@@ -36,7 +37,8 @@ class Where(StrEnum):
 class Quote:
     """A validated wish, its cap, the plan that it would be run by and what else there was to choose from.
 
-    `obstacles` say why a run of this plan could not be launched today; empty when it could.
+    `obstacles` say why a run of this plan could not be launched today; empty when it could. `price_age_days` is how
+    long ago the plan's price was read, None when its source does not say; `price_is_old`, that this is too long.
     """
 
     spec: RunSpec
@@ -44,6 +46,8 @@ class Quote:
     found: Search
     where: Where = Where.HERE
     obstacles: tuple[str, ...] = ()
+    price_age_days: int | None = None
+    price_is_old: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -65,17 +69,30 @@ class Compared:
 class QuoteRun:
     """Plans drafts. Raises `InvalidInputError`, or `UnaffordableError` with the cheapest cap."""
 
-    def __init__(self, specify: SpecifyRun, markets: Mapping[Where, Markets], clock: Clock) -> None:
+    def __init__(
+        self, specify: SpecifyRun, markets: Mapping[Where, Markets], clock: Clock, price_max_age_days: int
+    ) -> None:
         self._specify = specify
         self._markets = markets
         self._clock = clock
+        self._most_days = price_max_age_days
 
     def execute(self, draft: RunDraft, where: object = None, told: ToldTokens | None = None) -> Quote:
         place = parse_where(where)
         spec, cap = self._specify.execute(draft, told)
         request = plan_request(spec, (), cap, spec.max_seconds)
         found = search(request, self._markets[place].market(), self._clock.now())
-        return Quote(spec, cap, found, place, _obstacles(found.plan, told))
+        return self._quote(spec, cap, found, place, told)
+
+    def _quote(self, spec: RunSpec, cap: Money, found: Search, place: Where, told: ToldTokens | None) -> Quote:
+        """With the age of the price, and that among the plan's assumptions when it is old."""
+        plan, today = found.plan, self._clock.now().date()
+        age, old = age_days(plan.offer, today), is_old(plan.offer, today, self._most_days)
+        if old:
+            days = "unknown" if age is None else str(age)
+            why = f"over {self._most_days} days, or not dated: an old price, which is read again before a launch"
+            plan = replace(plan, assumptions=(*plan.assumptions, Assumption("price_age_days", days, why)))
+        return Quote(spec, cap, replace(found, plan=plan), place, _obstacles(plan, told), age, old)
 
     def compare(
         self,
@@ -118,8 +135,7 @@ class QuoteRun:
                 except UnaffordableError as error:
                     yield Compared(spec.strategy, cap, count, None, str(error), error.cheapest_micros)
                 else:
-                    quote = Quote(asked, cap, found, place, _obstacles(found.plan, told))
-                    yield Compared(spec.strategy, cap, count, quote)
+                    yield Compared(spec.strategy, cap, count, self._quote(asked, cap, found, place, told))
 
 
 def parse_where(value: object) -> Where:

@@ -39,7 +39,7 @@ class SubmitRun:
             return known
         quote = self._quote.execute(draft)
         now = self._clock.now()
-        run = Run(self._ids.new_run_id(), quote.spec, now, wake_at=now)
+        run = Run(self._ids.new_run_id(), quote.spec, now, wake_at=now, quoted=quote.plan.offer.as_listed)
         cap = ledger.grant(run.id, quote.cap, now, "cap")
         entries = (
             Entry(

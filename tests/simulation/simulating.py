@@ -22,9 +22,11 @@ from orchestrator.domain.money import ZERO, Money, Rate
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.providers import ProviderFacts
 from orchestrator.domain.run import Run
+from orchestrator.ports.prices import Refreshed
 from orchestrator.ports.store import RunChange, RunRecord
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
+from orchestrator.services.check_price import CheckPrice
 from orchestrator.services.current_model import CurrentModel
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.learn import Learn
@@ -37,11 +39,13 @@ from tests.unit.domain.making import facts, spec
 ALLOWANCES = Allowances(detect=15, checkpoint=20, teardown=30)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SimulatedPrices:
-    """One cloud, one offer."""
+    """One cloud, one offer, and what a refresh would find in its place."""
 
     offer: Offer
+    newer: Offer | None = None
+    refreshes: int = 0
 
     def offers(self) -> tuple[Offer, ...]:
         return (self.offer,)
@@ -51,6 +55,14 @@ class SimulatedPrices:
 
     def allowances(self) -> dict[str, Allowances]:
         return {self.offer.provider: ALLOWANCES}
+
+    def refresh(self, origin: str | None = None) -> Refreshed:
+        self.offer = self.newer or self.offer
+        self.refreshes += 1
+        return Refreshed(1, {"a test": 1}, ())
+
+    def remarks(self) -> tuple[str, ...]:
+        return ()
 
 
 def cloud(micros_per_hour: int = 8_000_000, quantum: int = 1) -> SimulatedPrices:
@@ -83,6 +95,7 @@ class Simulation:
             self.clock,
             notify,
             Learn(self.store),
+            CheckPrice(self.prices, self.prices, self.clock, most_days=30, tolerance_percent=10),
         )
         self._guard = GuardBudgets(self.store, self.compute, self.clock)
         self._reap = Reap(self.store, self.compute)
@@ -90,9 +103,11 @@ class Simulation:
         self.top_up = TopUpBudget(self.store, self.clock, wakeup, notify)
 
     def submit(self, dollars_micros: int, max_seconds: int | None = None, **wish: Any) -> RunId:
-        """`wish` overrides fields of the run's spec."""
+        """`wish` overrides fields of the run's spec. The run is accepted at the price of now."""
         now = self.clock.now()
-        run = Run(self._ids.new_run_id(), spec(max_seconds=max_seconds, **wish), now, wake_at=now)
+        run = Run(
+            self._ids.new_run_id(), spec(max_seconds=max_seconds, **wish), now, wake_at=now, quoted=self.prices.offer
+        )
         self.store.create(RunChange(run, None, (ledger.grant(run.id, Money(dollars_micros), now, "cap"),)), None)
         return run.id
 

@@ -1,7 +1,8 @@
 """`python -m bench.planner_speed`: how long a search over thousands of offers and a quote take.
 
-A search is timed *warm* (the same model, strategy and rows were asked about before: another cap, another limit) and
-*cold* (nothing of them is known: every layout on every kind of machine is predicted). Offers are loaded once. Quotes go
+A search is timed *warm* (the same wish was asked about before: another cap, another limit), *altered* (another learning
+rate: all is reckoned anew, on predictions that are known) and *cold* (nothing is known: every layout that is looked at
+on every kind of machine is predicted). Offers are loaded once. Quotes go
 through the whole application with one client: in this process, and over a real server on this machine. Seconds are
 those of the wall clock; beside them those of the processor, since other work on the machine makes the former longer.
 Writes bench/planner_speed.json and prints a table.
@@ -76,7 +77,14 @@ def searches(market: Market, requests: Mapping[str, PlanRequest], times: int) ->
         asked = [replace(request, available=Money(5_000_000 + 1_000_000 * step)) for step in range(times)]
         search(request, market, now)
         yield timed(f"search, {strategy}, warm", [lambda each=each: search(each, market, now) for each in asked])  # type: ignore[misc]
+        yield timed(f"search, {strategy}, altered", [_altered(each, market, now) for each in asked])
         yield timed(f"search, {strategy}, cold", [_cold(each, market, now) for each in asked])
+
+
+def _altered(request: PlanRequest, market: Market, now: datetime) -> Callable[[], object]:
+    rate = 1e-5 + request.available.micros * 1e-14
+    stages = tuple(replace(each, recipe={**each.recipe, "learning_rate": rate}) for each in request.stages)
+    return lambda: search(replace(request, stages=stages), market, now)
 
 
 def _cold(request: PlanRequest, market: Market, now: datetime) -> Callable[[], object]:

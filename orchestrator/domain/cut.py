@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.cost.calibration import COVERAGE, Predicted
@@ -28,6 +29,8 @@ LOW, HIGH = (1 - COVERAGE) / 2, (1 + COVERAGE) / 2
 Saving = tuple[bool, bool, bool]
 """What is done only to save memory: to compute twice, and to gather what is split; and whether gradients are kept from
 one micro-step to the next."""
+KEPT_PREDICTIONS = 4096
+"""Some ten models with all strategies, on thirty kinds of machine: other epochs or rates, other rows, ask the same."""
 LEARNED_TERM = "learned from runs"
 
 
@@ -125,11 +128,11 @@ class Cutting:
         known = self._peaks.get(layout)
         if known is None:
             setup = self._laid_out(layout, self._longest)
-            known = self._peaks[layout] = self._model.peak(self._architecture, setup, self._gpu)
+            known = self._peaks[layout] = _peak(self._model, self._architecture, setup, self._gpu)
         return known
 
     def _step(self, layout: Layout) -> Prediction:
-        return self._model.step(self._architecture, self._timed(layout), self._gpu)
+        return _step(self._model, self._architecture, self._timed(layout), self._gpu)
 
     def _timed(self, layout: Layout) -> TrainingSetup:
         length = self._rows.padded(layout.micro_batch, self._length, self._recipe)
@@ -145,6 +148,22 @@ class Cutting:
             sharding=layout.sharding,
             checkpointing=layout.checkpointing,
         )
+
+
+@lru_cache(maxsize=KEPT_PREDICTIONS)
+def _peak(model: CostModel, architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Prediction:
+    return model.peak(architecture, setup, gpu)
+
+
+@lru_cache(maxsize=KEPT_PREDICTIONS)
+def _step(model: CostModel, architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Prediction:
+    return model.step(architecture, setup, gpu)
+
+
+def forget() -> None:
+    """Drop all predictions that are kept."""
+    _peak.cache_clear()
+    _step.cache_clear()
 
 
 def _saves_less(one: Saving, other: Saving) -> bool:

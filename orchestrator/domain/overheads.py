@@ -12,6 +12,9 @@ MERGE_BYTES_PER_SECOND = 400e6
 """Reading, adding and writing 16-bit weights on an ordinary disk; a merge is bound by it."""
 MERGE_START = 0.5
 """A merge starts without the trainer: half of what that takes."""
+INTERRUPTIONS_PER_HOUR = 0.05
+"""Spot machines taken away, believed; each costs a new machine, a new start and the work since the last checkpoint."""
+WORK_LOST_SECONDS = 300
 NOTHING = Spread(0.0, 0.0, "nothing to do")
 
 

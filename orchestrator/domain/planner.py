@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
+from orchestrator.domain import cut
 from orchestrator.domain.budget import MAX_WINDOW_SECONDS, Allowances, open_window
 from orchestrator.domain.choices import Choice, by_devices, pareto_front
 from orchestrator.domain.cost.gpus import GPUS
@@ -143,8 +144,9 @@ def _ways(market: Market, stages: _Stages, subject: Subject, sizes: Sizes, heldo
 
 
 def forget() -> None:
-    """Drop what is remembered of requests, as a new process would have it."""
+    """Drop what is remembered of requests and predictions, as a new process would have it."""
     _ways.cache_clear()
+    cut.forget()
 
 
 def best_of(choices: Sequence[Choice], prefer: Prefer) -> Choice:

@@ -11,7 +11,7 @@ from orchestrator.domain.budget import Allowances, Window
 from orchestrator.domain.cost.calibration import Predicted, Span
 from orchestrator.domain.cut import SURE
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.overheads import Overheads
+from orchestrator.domain.overheads import INTERRUPTIONS_PER_HOUR, WORK_LOST_SECONDS, Overheads
 from orchestrator.domain.plan import Estimate, Plan, StagePlan
 from orchestrator.domain.reckoning import assumptions_of, items_of
 from orchestrator.domain.shares import (
@@ -21,10 +21,6 @@ from orchestrator.domain.shares import (
 )
 from orchestrator.domain.stages import StageKind
 from orchestrator.domain.work import StageRequest, TrainingWork, Workload
-
-INTERRUPTIONS_PER_HOUR = 0.05
-"""Spot machines taken away, believed; each costs a new machine, a new start and the work since the last checkpoint."""
-WORK_LOST_SECONDS = 300
 
 
 class Planning:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.money import Money
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.overheads import Overheads
+from orchestrator.domain.overheads import INTERRUPTIONS_PER_HOUR, WORK_LOST_SECONDS, Overheads
 from orchestrator.domain.plan import Assumption, Item, StagePlan
 from orchestrator.domain.providers import Spread
 from orchestrator.domain.shares import EVALUATE_SPREAD
@@ -82,6 +82,7 @@ def assumptions_of(
     return (
         Assumption("dollars_per_hour", price, f"{offer.price_source}, {offer.priced_on.isoformat()}"),
         *_storage(offer),
+        *_interruptions(offer),
         *_training_assumptions(requests, work),
         *(
             Assumption(f"{wait.name}_seconds", f"{wait.spread.p50:.1f} (p95 {wait.spread.p95:.1f})", wait.spread.source)
@@ -101,6 +102,13 @@ def _storage(offer: Offer) -> tuple[Assumption, ...]:
         return ()
     price = Money(offer.storage_micros_per_hour).dollars()
     return (Assumption("storage_dollars_per_hour", price, "the disk, in the machine's price"),)
+
+
+def _interruptions(offer: Offer) -> tuple[Assumption, ...]:
+    if not offer.spot:
+        return ()
+    lost = f"believed; each costs a new machine, a start and {WORK_LOST_SECONDS} s of work"
+    return (Assumption("spot_interruptions_per_hour", str(INTERRUPTIONS_PER_HOUR), lost),)
 
 
 def _training_assumptions(requests: Sequence[StageRequest], work: Workload) -> list[Assumption]:

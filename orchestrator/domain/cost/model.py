@@ -13,8 +13,11 @@ from orchestrator.domain.cost.setup import TrainingSetup
 
 
 class CostModel(Protocol):
-    """Promises: pure, the same answer for the same question; seconds for one optimizer step, bytes for one device; the
-    terms of a prediction add up to its middle."""
+    """Promises: pure, the same answer for the same question, so that answers can be kept, which is why a model is
+    hashable and equal only to itself; seconds for one optimizer step, bytes for one device; the terms of a prediction
+    add up to its middle."""
+
+    def __hash__(self) -> int: ...
 
     def step(self, architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Prediction: ...
 

@@ -186,3 +186,12 @@ def test_a_wish_that_changed_its_speed_is_reckoned_anew_on_the_same_market() -> 
     before = make_plan(request(), here, NOW).stages[0]
     after = make_plan(request(pace=before.seconds_per_step * 3), here, NOW).stages[0]
     assert after.seconds_per_step == pytest.approx(3 * before.seconds_per_step)
+
+
+def test_a_spot_machines_interruptions_are_an_item_and_an_assumption() -> None:
+    firm, spot = plan(request(pace=2.0)), plan(request(pace=2.0), offer(spot=True))
+    (item,) = [each for each in spot.items if each.name == "spot interruptions"]
+    assert spot.seconds.p50 - firm.seconds.p50 == item.p50 > 0
+    (told,) = [each for each in spot.assumptions if each.name == "spot_interruptions_per_hour"]
+    assert told.source.startswith("believed")
+    assert not [each for each in firm.assumptions if each.name.startswith("spot")]

@@ -39,6 +39,10 @@ wishes = st.builds(
 )  # fmt: skip
 
 
+unhurried = settings(deadline=None)
+"""An example is some searches on some markets; on a busy machine that takes its time."""
+
+
 def found(request: PlanRequest, market: Market) -> Search | None:
     try:
         return search(request, market, NOW)
@@ -71,6 +75,7 @@ def chosen(request: PlanRequest, market: Market) -> Choice | None:
     return next(each for each in searched.front if each.offer == searched.plan.offer)
 
 
+@unhurried
 @given(wishes, some_offers, st.integers(1, 20_000_000))
 def test_more_budget_never_buys_fewer_tokens(request: PlanRequest, market: tuple[Offer, ...], more: int) -> None:
     here = clouds(*market)
@@ -83,6 +88,7 @@ def test_more_budget_never_buys_fewer_tokens(request: PlanRequest, market: tuple
     assert richer.tokens >= less.tokens
 
 
+@unhurried
 @given(strategies, offers, st.integers(0, 4_000))
 def test_a_second_more_never_trains_less(strategy: str, way: Offer, second: int) -> None:
     request = wish(strategy)
@@ -96,6 +102,7 @@ def test_a_second_more_never_trains_less(strategy: str, way: Offer, second: int)
     assert all(less <= more for less, more in zip(*shares, strict=True))
 
 
+@unhurried
 @given(wishes, offers, st.integers(1, 10**6))
 def test_a_cheaper_identical_offer_is_never_worse(request: PlanRequest, way: Offer, off: int) -> None:
     cheaper = replace(way, rate=Rate(max(way.rate.micros_per_hour - off, 1)))
@@ -106,6 +113,7 @@ def test_a_cheaper_identical_offer_is_never_worse(request: PlanRequest, way: Off
         assert cheap.plan.cost.p50 <= dear.plan.cost.p50
 
 
+@unhurried
 @given(wishes, some_offers)
 def test_a_plan_never_exceeds_its_cap_nor_its_hours_storage_included(
     request: PlanRequest, market: tuple[Offer, ...]
@@ -123,6 +131,7 @@ def test_a_plan_never_exceeds_its_cap_nor_its_hours_storage_included(
     assert request.max_seconds is None or all(each.seconds <= request.max_seconds for each in searched.front)
 
 
+@unhurried
 @given(wishes, some_offers)
 def test_every_stage_has_an_interval_and_the_items_add_up_to_the_lease(
     request: PlanRequest, market: tuple[Offer, ...]
@@ -139,6 +148,7 @@ def test_every_stage_has_an_interval_and_the_items_add_up_to_the_lease(
     assert whole == pytest.approx(plan.seconds.p50, abs=len(plan.items) + 1)
 
 
+@unhurried
 @given(wishes, some_offers)
 def test_no_plan_of_the_front_is_beaten_and_the_best_is_on_it(request: PlanRequest, market: tuple[Offer, ...]) -> None:
     searched = planned(request, clouds(*market))
@@ -162,7 +172,7 @@ def beats(one: Choice, other: Choice) -> bool:
     )
 
 
-@settings(max_examples=60)
+@unhurried
 @given(wishes, some_offers)
 def test_what_is_passed_over_would_not_have_been_better(request: PlanRequest, market: tuple[Offer, ...]) -> None:
     """The search leaves out offers that others outdo; here each is planned on its own."""
@@ -179,6 +189,7 @@ def test_what_is_passed_over_would_not_have_been_better(request: PlanRequest, ma
         assert measures(best) == measures(next(each for each in searched.front if each.offer == searched.plan.offer))
 
 
+@unhurried
 @given(wishes, some_offers)
 def test_what_a_refusal_says_would_do_does(request: PlanRequest, market: tuple[Offer, ...]) -> None:
     here = clouds(*market)
@@ -197,6 +208,7 @@ def test_what_a_refusal_says_would_do_does(request: PlanRequest, market: tuple[O
             assert found(replace(request, available=Money(each.cheapest)), alone) is not None
 
 
+@unhurried
 @given(offers, st.integers(1, 200))
 def test_a_bill_is_rounded_up_at_every_boundary(way: Offer, quanta: int) -> None:
     quantum = way.billing_quantum_seconds
@@ -208,6 +220,7 @@ def test_a_bill_is_rounded_up_at_every_boundary(way: Offer, quanta: int) -> None
     assert (way.cost(edge).micros - 1) * 3600 < way.rate.micros_per_hour * edge
 
 
+@unhurried
 @given(wishes, offers, st.sampled_from([-1, 0, 1]))
 def test_money_for_a_quantum_less_a_micro_dollar_buys_the_quantum_before(
     request: PlanRequest, way: Offer, off: int

@@ -45,7 +45,7 @@ def layouts(
 
     A step has the same rows whatever the machine: more devices share its rows, they do not add to them. Where they do
     not divide, the step gets the few rows more that fill every device. What is `pinned` stays as `shape` has it, and
-    `checkpointed` if that is pinned.
+    `checkpointed` if that is pinned; of micro-batch and accumulation both, the former does: one of them has to give.
     """
     rows = shape.micro_batch_size * shape.gradient_accumulation_steps
     for micro, accumulation in _cuts(shape, -(-rows // devices), pinned):
@@ -63,9 +63,11 @@ def as_written(shape: TrainingShape, devices: int, checkpointed: bool) -> Layout
 
 def _cuts(shape: TrainingShape, rows: int, pinned: Collection[str]) -> Iterator[tuple[int, int]]:
     """Micro-batch and accumulation for `rows` rows per device and step."""
-    if "micro_batch_size" in pinned or "gradient_accumulation_steps" in pinned:
-        micro = shape.micro_batch_size
-        yield micro, max(-(-rows // micro), 1)
+    if "micro_batch_size" in pinned:
+        yield shape.micro_batch_size, -(-rows // shape.micro_batch_size)
+        return
+    if "gradient_accumulation_steps" in pinned:
+        yield -(-rows // shape.gradient_accumulation_steps), shape.gradient_accumulation_steps
         return
     yield from ((micro, rows // micro) for micro in range(1, min(rows, MOST_MICRO_BATCH) + 1) if rows % micro == 0)
 

@@ -93,6 +93,14 @@ def test_a_pinned_micro_batch_stays_as_the_user_said(count: int, micro: int) -> 
     assert (layout.devices, layout.micro_batch) == (count, micro)
 
 
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_a_pinned_accumulation_stays_and_the_micro_batch_gives(devices: int) -> None:
+    shape = replace(trainings(wish("lora"))[0].shape, micro_batch_size=8, gradient_accumulation_steps=2)
+    pinned = ("gradient_accumulation_steps",)
+    cuts = tuple(layouts(shape, devices, pinned, checkpointed=True, shardings=(Sharding.NONE,)))
+    assert {(each.micro_batch, each.accumulation) for each in cuts} == {(8 // devices, 2)}
+
+
 def test_what_does_not_fit_one_device_is_told_how_many_would_do() -> None:
     request = wish("lora", MODELS[3], available=RICH)
     here = clouds(*(rented(accelerator_count=count) for count in (1, 2, 4)), rented(accelerator="L40S"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,11 +13,16 @@ from orchestrator.adapters.catalog.prices import CatalogPrices, CatalogSources
 from orchestrator.adapters.local.prices import LocalPrices
 from orchestrator.adapters.memory.clock import START, ManualClock
 from orchestrator.domain.budget import Allowances
-from orchestrator.domain.money import Rate
+from orchestrator.domain.cost.coefficients import Correction
+from orchestrator.domain.cost.fitted import FITTED
+from orchestrator.domain.money import Money, Rate
 from orchestrator.domain.offers import Offer
+from orchestrator.domain.planner import make_plan
+from orchestrator.domain.run import MachineWishes
 from orchestrator.domain.staleness import PriceChange
 from orchestrator.services.check_price import CheckPrice
-from orchestrator.services.markets import JoinedPrices
+from orchestrator.services.markets import JoinedPrices, Markets
+from tests.unit.domain.market_examples import wish
 
 HEADER = "provider,region,instance_type,accelerator,count,price_per_hour,priced_on"
 
@@ -109,3 +115,28 @@ def test_an_offer_that_is_gone_is_gone_after_a_refresh_too(site: Site) -> None:
     checked = site.check.execute(replace(site.offer(), region="mars"))
     assert (checked.now, checked.change, checked.is_old) == (None, None, True)
     assert site.clock.now() == START
+
+
+def test_a_market_is_the_very_same_until_something_about_it_changes(site: Site) -> None:
+    models = [FITTED]
+    markets = Markets(site.joined, lambda: models[-1])
+    first = markets.market()
+    assert markets.market() is first
+    models.append(FITTED.corrected({}, {}))
+    learned = markets.market()
+    assert (learned is first, learned.model is models[-1]) == (False, True)
+    assert learned.book is first.book
+    site.list("5.00")
+    assert markets.market().offers != first.offers
+
+
+def test_what_was_learned_changes_the_plan_of_a_wish_that_was_asked_about_before(site: Site) -> None:
+    models = [FITTED]
+    markets = Markets(site.joined, lambda: models[-1])
+    wished = wish(machine=MachineWishes(("H200",)), available=Money(500_000_000))
+    before = make_plan(wished, markets.market(), START).stages[0]
+    assert before.predicted is not None
+    slower = {before.predicted.cell: Correction(math.log(2), 0.01, 5)}
+    models.append(FITTED.corrected(slower, {}))
+    after = make_plan(wished, markets.market(), START).stages[0]
+    assert after.seconds_per_step == pytest.approx(2 * before.seconds_per_step)

@@ -83,9 +83,7 @@ def _frameworks(rows: Sequence[MemoryRow]) -> list[HeldOut]:
     return found
 
 
-def _predicted(
-    scheme: str, group: str, rows: Iterable[MemoryRow], fitted: MemoryCoefficients
-) -> list[HeldOut]:
+def _predicted(scheme: str, group: str, rows: Iterable[MemoryRow], fitted: MemoryCoefficients) -> list[HeldOut]:
     bare = with_sigmas(fitted, {"*": (0.0, 0.0)})
     spread = with_sigmas(fitted, {"*": (0.0, 1.0)})
     found = []

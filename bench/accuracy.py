@@ -24,6 +24,7 @@ from statistics import fmean, median
 
 from bench.memory_rows import memory_architecture, memory_setup
 from bench.rows import Row, Unplaced, read_rows
+from bench.speed_samples import speed_setup
 from orchestrator.domain.cost.coefficients import family_of
 from orchestrator.domain.cost.fitted_memory import MEMORY_COEFFICIENTS
 from orchestrator.domain.cost.fitted_speed import COEFFICIENTS
@@ -85,8 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def predicted_speed(row: Row) -> Prediction:
     """Tokens per second of one device as a prediction: the step's seconds turned round keep their sigma."""
-    step = predict_step(row.architecture, row.setup, row.gpu, COEFFICIENTS)
-    tokens = row.setup.step_tokens / row.setup.devices
+    setup = speed_setup(row)
+    step = predict_step(row.architecture, setup, row.gpu, COEFFICIENTS)
+    tokens = setup.step_tokens / setup.devices
     return Prediction(tokens / step.middle, step.sigma, (), step.source)
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from orchestrator.domain.cost.known import known
-
 from bench.litgpt_hub import DROPOUT, PLAIN, RUNS
 from bench.row_words import targets_of
 from bench.rows import Row, read_rows
 from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.cost.gpus import GIB, GPUS, Gpu
+from orchestrator.domain.cost.known import known
 from orchestrator.domain.cost.setup import Checkpointing, Method, Sharding, TrainingSetup
 from orchestrator.domain.errors import NotFoundError
 
@@ -78,9 +77,7 @@ def _axolotl(row: Row, setup: TrainingSetup) -> TrainingSetup:
     if "llama-4" not in row.cells.get("notes", ""):
         return setup
     targets = ("q_proj", "k_proj", "v_proj", "o_proj")
-    return replace(
-        setup, fused_loss=True, compiled=True, checkpointing=Checkpointing.OFFLOAD, rank=32, targets=targets
-    )
+    return replace(setup, fused_loss=True, compiled=True, checkpointing=Checkpointing.OFFLOAD, rank=32, targets=targets)
 
 
 def _configuration(row: Row) -> str:

@@ -9,17 +9,14 @@ row from those of the other groups only, so that no row helps to set its own int
 
 from __future__ import annotations
 
-import argparse
 import math
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.memory_fit import fit_memory, with_sigmas
-from bench.memory_rows import MemoryRow, measured_memory, peft_memory
+from bench.memory_rows import MemoryRow
 from orchestrator.domain.cost.coefficients import family_of
-from orchestrator.domain.cost.memory import p95, predict_memory
+from orchestrator.domain.cost.memory import predict_memory
 from orchestrator.domain.cost.memory_coefficients import MemoryCoefficients
 from orchestrator.domain.cost.setup import Method
 

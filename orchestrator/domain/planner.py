@@ -6,7 +6,7 @@ that trains on most of the tokens that the strategy can use; of equals the quick
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache

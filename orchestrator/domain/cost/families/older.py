@@ -61,6 +61,7 @@ def gptj(values: ConfigValues) -> Architecture:
 
 
 def gpt_neo(values: ConfigValues) -> Architecture:
+    """Attention is taken for full in all layers, though every other one sees `window_size` tokens."""
     trunk = _trunk(values, 2048, 16, 24, 50257, tied=True)
     ffn = values.size("intermediate_size", default=4 * trunk.hidden)
     linears = attention(trunk, out_bias=True, out="out_proj")

@@ -80,7 +80,14 @@ def _bloom(hidden: int, layers: int, heads: int) -> dict[str, object]:
 
 
 def _gpt_neo(hidden: int, layers: int, heads: int) -> dict[str, object]:
-    return {"model_type": "gpt_neo", "hidden_size": hidden, "num_layers": layers, "num_heads": heads}
+    types = [[["global", "local"], layers // 2]]
+    return {
+        "model_type": "gpt_neo",
+        "hidden_size": hidden,
+        "num_layers": layers,
+        "num_heads": heads,
+        "attention_types": types,
+    }
 
 
 _DEEPSEEK_V2_LITE = {

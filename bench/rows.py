@@ -140,7 +140,7 @@ def _setup(cells: dict[str, str], architecture: Architecture, assumed: list[str]
         rank=_rank(cells, method, assumed) if adapts or method is Method.GALORE else 0,
         targets=words.targets_of(cells.get("lora_targets", ""), architecture) if adapts else None,
         dropout=_fraction(said, "dropout"),
-        dora="dora" in re.sub(r"use_dora=(false|0|no)", "", said),
+        dora="dora" in cells.get("method", "").lower() or re.search(r"use_dora=(true|1)", said) is not None,
         pairs="orpo" in said,
         packed="unpacked" not in said and "pack" in said,
         compiled="compile=1" in said or "compile=true" in said,

@@ -99,7 +99,8 @@ def test_methods_are_read_as_they_are_written(
 def test_dora_pairs_and_what_notes_say_of_compiling_and_the_loss_are_read(tmp_path: Path) -> None:
     setup = one(tmp_path, method="lora+dora", notes="compile=1 chunkedCE=1; dropout=0.05; orpo").setup
     assert (setup.dora, setup.compiled, setup.fused_loss, setup.dropout, setup.pairs) == (True, True, True, 0.05, True)
-    assert not one(tmp_path, notes="use_dora=False; compile=0 chunkedCE=0").setup.dora
+    assert not one(tmp_path, notes="use_dora=False; compile=0 chunkedCE=0; strategy dora_neftune").setup.dora
+    assert one(tmp_path, notes="use_dora=True").setup.dora
 
 
 @pytest.mark.parametrize(

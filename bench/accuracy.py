@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
+from bench.memory_rows import limit_of, memory_architecture, memory_setup
 from bench.rows import Row, Unplaced, read_rows
 from orchestrator.domain.cost.coefficients import family_of
 from orchestrator.domain.cost.fitted_memory import MEMORY_COEFFICIENTS
@@ -89,9 +90,9 @@ def predicted_speed(row: Row) -> Prediction:
 
 
 def predicted_memory(row: Row) -> Prediction:
-    """GiB of one device."""
-    peak = predict_memory(row.architecture, row.setup, row.gpu, MEMORY_COEFFICIENTS)
-    return Prediction(peak.middle / GIB, peak.sigma, (), peak.source)
+    """GiB of one device, and no more than what was read can be: memory reserved on a device never exceeds it."""
+    peak = predict_memory(memory_architecture(row), memory_setup(row), row.gpu, MEMORY_COEFFICIENTS)
+    return Prediction(min(peak.middle, limit_of(row)) / GIB, peak.sigma, (), peak.source)
 
 
 def judged_speed(rows: Iterable[Row]) -> list[Judged]:

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from orchestrator.domain.cost.known import known
-
 from bench.litgpt_hub import DROPOUT, PLAIN, RUNS
 from bench.row_words import targets_of
 from bench.rows import Row, read_rows
 from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.cost.gpus import GIB, GPUS, Gpu
+from orchestrator.domain.cost.known import known
 from orchestrator.domain.cost.setup import Checkpointing, Method, Sharding, TrainingSetup
 from orchestrator.domain.errors import NotFoundError
 
@@ -27,7 +26,8 @@ limit is higher, this decides its peak. Fitted with the coefficients, to the row
 
 @dataclass(frozen=True, slots=True)
 class MemoryRow:
-    """One measured peak, in bytes. `limit` bounds what it can be: memory reserved on a device never exceeds it."""
+    """One measured peak, in bytes. `limit` bounds what it can be: memory reserved on a device never exceeds it.
+    `origin` is the table, the file and the commit that it comes from."""
 
     id: str
     source: str
@@ -38,6 +38,7 @@ class MemoryRow:
     gpu: Gpu
     measured: float
     limit: float
+    origin: tuple[str, str, str]
 
 
 def memory_setup(row: Row) -> TrainingSetup:
@@ -78,9 +79,7 @@ def _axolotl(row: Row, setup: TrainingSetup) -> TrainingSetup:
     if "llama-4" not in row.cells.get("notes", ""):
         return setup
     targets = ("q_proj", "k_proj", "v_proj", "o_proj")
-    return replace(
-        setup, fused_loss=True, compiled=True, checkpointing=Checkpointing.OFFLOAD, rank=32, targets=targets
-    )
+    return replace(setup, fused_loss=True, compiled=True, checkpointing=Checkpointing.OFFLOAD, rank=32, targets=targets)
 
 
 def _configuration(row: Row) -> str:
@@ -92,6 +91,11 @@ def memory_architecture(row: Row) -> Architecture:
     """The row's model; where a note names the configuration that was run (`config gemma2-2b/lora.yaml`), that one's."""
     name = re.sub(r"^gemma2b$", "gemma2-2b", _configuration(row))
     return (known(name) if name else None) or row.architecture
+
+
+def limit_of(row: Row) -> float:
+    """Bytes that the row's measurement cannot exceed: the device's, where reserved memory was read."""
+    return row.gpu.memory if "reserved" in row.cells.get("mem_kind", "") else math.inf
 
 
 def measured_memory(path: Path) -> list[MemoryRow]:
@@ -106,7 +110,8 @@ def measured_memory(path: Path) -> list[MemoryRow]:
             setup=memory_setup(row),
             gpu=row.gpu,
             measured=row.peak_mem_gib * GIB,
-            limit=row.gpu.memory if "reserved" in row.cells.get("mem_kind", "") else math.inf,
+            limit=limit_of(row),
+            origin=(row.source, row.cells.get("source_path", "").partition("#")[0], row.cells.get("commit", "")),
         )
         for row in read_rows(path)[0]
         if row.peak_mem_gib is not None
@@ -143,6 +148,7 @@ def _peft_row(cells: Mapping[str, str]) -> MemoryRow:
         gpu=GPUS["L40S"],
         measured=float(cells["mem_max_bytes"]),
         limit=GPUS["L40S"].memory,
+        origin=("peft-metamathqa", "method_comparison/MetaMathQA/results", cells["commit"]),
     )
 
 

@@ -1,8 +1,8 @@
 """Predicts the same measured peaks three ways: this project's model, `fitcheck-llm`, and sixteen bytes a parameter.
 
-    python -m bench.compare_memory ROWS.csv [PEFT.csv] [--validation bench/memory_validation.json]
+    python -m bench.compare_memory ROWS.csv [PEFT.csv] [--validation VALIDATION.json]
 
-Needs `fitcheck-llm` (0.3.1) in the Python that runs it, and what `bench.validate_memory` wrote: ours are the predictions
+Needs `fitcheck-llm` (0.3.1) in the Python that runs it, and what `bench.validate_memory` wrote: ours are predictions
 of rows whose whole model was held out, so that none of the three has seen a row of it. A framework of one model is
 judged with the whole framework held out.
 

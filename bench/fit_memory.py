@@ -1,6 +1,6 @@
 """Fits the memory model's cells to measured peaks and writes them as a module.
 
-    python -m bench.fit_memory ROWS.csv [PEFT.csv] [--date YYYY-MM-DD]
+    python -m bench.fit_memory ROWS.csv [PEFT.csv] --date YYYY-MM-DD
 
 Rows are fitted all together; the width of the intervals comes from predictions of held-out rows (`bench.memory_folds`).
 Writes `orchestrator/domain/cost/fitted_memory.py`.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 from bench.memory_fit import UNFITTED, fit_memory, with_sigmas
@@ -22,7 +21,7 @@ from orchestrator.domain.cost.gpus import GIB
 from orchestrator.domain.cost.memory_coefficients import ANY, MemoryCell, MemoryCoefficients
 
 MODULE = Path(__file__).resolve().parents[1] / "orchestrator" / "domain" / "cost" / "fitted_memory.py"
-_HEAD = '''"""Cells of the memory model, fitted to published measurements. Written by `python -m bench.fit_memory`: do not edit.
+_HEAD = '''"""Cells of the memory model, fitted to published peaks. Written by `bench.fit_memory`: do not edit.
 
 Each line: framework, accelerator, method, precision, rows, GiB of context and workspace, the factors on activations,
 logits, states, sharded states, quantised inputs and eager scores, growth, sigma, spread.
@@ -44,12 +43,16 @@ def _source(framework: str, gpu: str, method: str, rows: int) -> str:
     return f"{rows} rows of {what}{where}, fitted {FITTED}"
 
 
+def _cell(gib: float, factors: tuple[float, ...], source: str) -> MemoryCell:
+    activations, logits, states, sharded, copies, eager, growth, sigma, spread = factors
+    const = round(gib * GIB)
+    return MemoryCell(const, activations, logits, states, sharded, copies, eager, growth, sigma, spread, source)
+
+
 MEMORY_COEFFICIENTS = MemoryCoefficients(
     cells=MappingProxyType(
         {
-            CellKey(framework, gpu, method, precision): MemoryCell(
-                round(gib * GIB), *factors, source=_source(framework, gpu, method, rows)
-            )
+            CellKey(framework, gpu, method, precision): _cell(gib, factors, _source(framework, gpu, method, rows))
             for framework, gpu, method, precision, rows, gib, factors in _CELLS
         }
     ),
@@ -93,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path)
     parser.add_argument("peft", type=Path, nargs="?")
-    parser.add_argument("--date", default=date.today().isoformat(), help="written into the cells")
+    parser.add_argument("--date", required=True, help="written into the cells, as YYYY-MM-DD")
     parser.add_argument("--out", type=Path, default=MODULE)
     options = parser.parse_args(arguments)
     rows = measured_memory(options.rows) + (peft_memory(options.peft) if options.peft else [])

@@ -1,4 +1,4 @@
-"""Cells of the memory model, fitted to published measurements. Written by `python -m bench.fit_memory`: do not edit.
+"""Cells of the memory model, fitted to published peaks. Written by `bench.fit_memory`: do not edit.
 
 Each line: framework, accelerator, method, precision, rows, GiB of context and workspace, the factors on activations,
 logits, states, sharded states, quantised inputs and eager scores, growth, sigma, spread.
@@ -80,12 +80,16 @@ def _source(framework: str, gpu: str, method: str, rows: int) -> str:
     return f"{rows} rows of {what}{where}, fitted {FITTED}"
 
 
+def _cell(gib: float, factors: tuple[float, ...], source: str) -> MemoryCell:
+    activations, logits, states, sharded, copies, eager, growth, sigma, spread = factors
+    const = round(gib * GIB)
+    return MemoryCell(const, activations, logits, states, sharded, copies, eager, growth, sigma, spread, source)
+
+
 MEMORY_COEFFICIENTS = MemoryCoefficients(
     cells=MappingProxyType(
         {
-            CellKey(framework, gpu, method, precision): MemoryCell(
-                round(gib * GIB), *factors, source=_source(framework, gpu, method, rows)
-            )
+            CellKey(framework, gpu, method, precision): _cell(gib, factors, _source(framework, gpu, method, rows))
             for framework, gpu, method, precision, rows, gib, factors in _CELLS
         }
     ),

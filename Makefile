@@ -2,6 +2,7 @@
 # make test                    everything that is tested, the quick things first
 # make check                   format, lint, types, import contracts
 # make bench-strategies        every strategy for the same simulated dollars, into BENCHMARK.md
+# make bench-gpu [BENCH=...]   this machine's GPU: tokens a second and memory, into bench/measured
 
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
@@ -26,7 +27,7 @@ QUICK_TESTS := $(wildcard tests/unit tests/architecture tests/contract tests/sim
 SLOW_TESTS := $(wildcard tests/integration)
 WHOLE_TESTS := $(wildcard tests/e2e)
 
-.PHONY: run test test-gpu check setup trainer bench-strategies clean
+.PHONY: run test test-gpu check setup trainer bench-strategies bench-gpu clean
 
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
@@ -51,6 +52,10 @@ test-gpu: $(SERVICE) $(TRAINER)
 # Half an hour on two quiet cores; writes BENCHMARK.md.
 bench-strategies: $(SERVICE) $(TRAINER)
 	$(BIN)/python -m bench.strategies
+
+# On a machine with an NVIDIA GPU; BENCH='--quick' for nine minutes of it, BENCH='--list' for what there is.
+bench-gpu: $(SERVICE) $(TRAINER)
+	$(BIN)/python -m bench.h200 $(BENCH)
 
 setup: $(SERVICE) $(TRAINER)
 

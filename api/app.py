@@ -10,6 +10,7 @@ from api.limits import LimitBody
 from api.openapi import describe
 from api.routes import (
     artifacts,
+    calibration,
     datasets,
     events,
     health,
@@ -57,6 +58,7 @@ def create_app(application: Application) -> FastAPI:
         quotes,
         strategies,
         offers,
+        calibration,
         health,
         problems,
     ):

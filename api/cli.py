@@ -15,9 +15,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from api.cli_calibration import calibration
 from api.cli_client import inside, run_path
 from api.cli_datasets import datasets, upload
 from api.cli_doctor import installed
+from api.cli_offers import offers, prices
 from api.cli_options import JsonOption, RunArgument, UrlOption
 from api.cli_push import push
 from api.cli_service import EXIT_REFUSED, err, service, show
@@ -41,6 +43,9 @@ app.command()(watch)
 app.command()(upload)
 app.command()(datasets)
 app.command()(push)
+app.command()(offers)
+app.add_typer(prices, name="prices")
+app.command()(calibration)
 
 
 @app.command()

@@ -70,6 +70,9 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
 
 def _show_example(described: dict[str, Any]) -> None:
     """Put the schema's example in. FastAPI would leave every null out of one that a route gives it."""
-    example = EXAMPLES.get(described.get("schema", {}).get("$ref", "").rsplit("/", 1)[-1])
+    schema = described.get("schema", {})
+    # Of an answer with several forms, the first is shown.
+    first = schema.get("anyOf", [schema])[0]
+    example = EXAMPLES.get(first.get("$ref", "").rsplit("/", 1)[-1])
     if example is not None:
         described.setdefault("example", example.model_dump(mode="json"))

@@ -17,8 +17,9 @@ from scipy.optimize import least_squares
 
 from bench.row_words import MULTINODE
 from bench.speed_samples import Sample
-from orchestrator.domain.cost.coefficients import STACKS, Borrowing, CellKey, Coefficients, SpeedCell, cell_key
+from orchestrator.domain.cost.coefficients import Borrowing, CellKey, Coefficients, SpeedCell, cell_key
 from orchestrator.domain.cost.speed_model import predict_step, step_terms, work_of
+from orchestrator.domain.cost.stacks import STACKS
 
 # Logarithm's middle and standard deviation of each coefficient before any row was seen.
 _BEFORE: Mapping[str, tuple[float, float]] = {
@@ -46,6 +47,9 @@ _GPU_BEFORE = {
 }  # fmt: skip
 _PRECISION_BEFORE = {"bf16": 1.0, "fp8": 0.65, "mxfp8": 0.65, "nvfp4": 0.45, "fp32": 1.0}
 _NAMES = tuple(_BEFORE)
+_FEW = 2.0
+_COVERED = 0.91
+_WIDE = 1.645  # standard deviations of a normal distribution to either side that hold 90 % of it
 _PSEUDO = 10.0  # how many rows a framework must have before its own residuals count as much as everybody's
 
 
@@ -78,16 +82,29 @@ Fitted = Mapping[str, tuple[SpeedCell, Mapping[CellKey, SpeedCell]]]
 
 
 def fit_frameworks(samples: Sequence[Sample]) -> Fitted:
-    """Each framework by itself: its middle cell and its own cells. None knows of another."""
-    before = Efficiencies(_GPU_BEFORE, _PRECISION_BEFORE)
-    return {name: _fit_framework(group, before) for name, group in _by_framework(samples).items()}
+    """Each framework by itself at first, its middle cell and its own cells; then again with what its stack's other
+    frameworks were found to be like as a starting point."""
+    alone = {name: fit_framework(group) for name, group in by_framework(samples).items()}
+    return informed(samples, alone)
+
+
+def informed(samples: Sequence[Sample], alone: Fitted) -> Fitted:
+    """The second round of `fit_frameworks`, of those frameworks that `alone` holds."""
+    groups = by_framework(samples)
+    return {name: fit_framework(groups[name], siblings(name, alone)) for name in alone}
+
+
+def siblings(name: str, alone: Fitted) -> tuple[SpeedCell, ...]:
+    """The middle cells of the other frameworks of its stack."""
+    stack = STACKS.get(name, name)
+    return tuple(base for other, (base, _) in alone.items() if other != name and STACKS.get(other) == stack)
 
 
 def assemble(fitted: Fitted, spreads: Spreads = UNSPREAD) -> Coefficients:
     """Coefficients of all cells that were fitted, and of what a stranger borrows."""
     efficiencies = _learned(fitted, Efficiencies(_GPU_BEFORE, _PRECISION_BEFORE))
     cells = {key: cell for _, own in fitted.values() for key, cell in own.items()}
-    cells = {key: replace(cell, sigma=spreads.cells.get(key.framework, spreads.seen)) for key, cell in cells.items()}
+    cells = {key: replace(cell, sigma=_sigma(key, cell, spreads)) for key, cell in cells.items()}
     middles = {name: base for name, (base, _) in fitted.items()}
     stacks = {
         stack: _mean([middles[name] for name in middles if STACKS.get(name) == stack], f"mean of the {stack} stack")
@@ -103,18 +120,23 @@ def assemble(fitted: Fitted, spreads: Spreads = UNSPREAD) -> Coefficients:
     )
 
 
+def _sigma(key: CellKey, cell: SpeedCell, spreads: Spreads) -> float:
+    """A cell of few rows is nearly as unsure as a stranger."""
+    return math.hypot(spreads.cells.get(key.framework, spreads.seen), spreads.framework / (1 + cell.rows / _FEW))
+
+
 def residual(sample: Sample, coefficients: Coefficients) -> tuple[float, float]:
     """Logarithm of predicted over measured seconds, and the sigma that the prediction had."""
     prediction = predict_step(sample.architecture, sample.setup, sample.gpu, coefficients)
     return math.log(prediction.middle / sample.seconds), prediction.sigma
 
 
-def quantile_sigma(residuals: Sequence[float], around: float = 0.0) -> float:
-    """The sigma whose central 90 % holds 90 % of the residuals."""
-    sizes = sorted(abs(each - around) for each in residuals)
+def quantile_sigma(residuals: Sequence[float]) -> float:
+    """The sigma whose central 90 % holds a little more than 90 % of the residuals: they are few."""
+    sizes = sorted(abs(each) for each in residuals)
     if not sizes:
         return 0.0
-    return float(np.quantile(sizes, 0.9)) / 1.645
+    return float(np.quantile(sizes, _COVERED)) / _WIDE
 
 
 def blended_sigma(own: Sequence[float], everybody: Sequence[float]) -> float:
@@ -125,21 +147,26 @@ def blended_sigma(own: Sequence[float], everybody: Sequence[float]) -> float:
     )
 
 
-def _by_framework(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+def by_framework(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample.setup.framework].append(sample)
     return dict(sorted(groups.items()))
 
 
-def _fit_framework(samples: Sequence[Sample], efficiencies: Efficiencies) -> tuple[SpeedCell, dict[CellKey, SpeedCell]]:
+def fit_framework(
+    samples: Sequence[Sample], others: Sequence[SpeedCell] = ()
+) -> tuple[SpeedCell, Mapping[CellKey, SpeedCell]]:
+    """The middle cell and the cells of the samples of one framework, which start from the middle of `others`."""
+    efficiencies = Efficiencies(_GPU_BEFORE, _PRECISION_BEFORE)
+    start = {name: _start(name, others) for name in _NAMES}
     keys = [cell_key(each.setup, each.gpu) for each in samples]
     cells = sorted(set(keys))
     works = [work_of(each.architecture, each.setup, each.gpu) for each in samples]
     several = {
         key: {each.setup.devices > 1 for each, own in zip(samples, keys, strict=True) if own == key} for key in cells
     }
-    middle = np.array([math.log(_BEFORE[name][0]) for name in _NAMES] + [0.0] * len(cells) * len(_DEPARTURES))
+    middle = np.array([start[name] for name in _NAMES] + [0.0] * len(cells) * len(_DEPARTURES))
     spread = np.array(
         [_BEFORE[name][1] for name in _NAMES]
         + [
@@ -172,6 +199,13 @@ def _fit_framework(samples: Sequence[Sample], efficiencies: Efficiencies) -> tup
     found = least_squares(misfits, middle.copy(), loss="soft_l1", f_scale=2.0, max_nfev=60)
     base = _cell(dict(zip(_NAMES, found.x[: len(_NAMES)], strict=True)), {}, 1.0, len(samples), cells[0])
     return base, cells_of(found.x)
+
+
+def _start(name: str, others: Sequence[SpeedCell]) -> float:
+    """The logarithm that a coefficient is drawn towards: others count the more, the more rows they were fitted to."""
+    weights = [each.rows / (each.rows + _PSEUDO) for each in others]
+    told = sum(weight * math.log(getattr(each, name)) for weight, each in zip(weights, others, strict=True))
+    return (math.log(_BEFORE[name][0]) + told) / (1 + sum(weights))
 
 
 def _cell(base: Mapping[str, float], own: Mapping[str, float], efficiency: float, rows: int, key: CellKey) -> SpeedCell:

@@ -7,9 +7,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.speed_fit import Spreads, assemble, blended_sigma, fit_frameworks, quantile_sigma, residual
+from bench.speed_fit import (
+    Fitted,
+    Spreads,
+    assemble,
+    blended_sigma,
+    by_framework,
+    fit_framework,
+    informed,
+    quantile_sigma,
+    residual,
+    siblings,
+)
 from bench.speed_samples import Sample
 from orchestrator.domain.cost.coefficients import Coefficients, cell_key, family_of
+from orchestrator.domain.cost.stacks import STACKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +50,24 @@ _WITHIN: Mapping[str, Callable[[Sample], object]] = {
 
 def hold_out(samples: Sequence[Sample]) -> dict[str, list[HeldOut]]:
     """By fold: each value of it within a framework is left out once, and all coefficients are fitted anew."""
-    by_framework: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        by_framework[sample.setup.framework].append(sample)
     found: dict[str, list[HeldOut]] = {name: [] for name in (*_WITHIN, "framework")}
-    fitted = fit_frameworks(samples)
-    for name, group in sorted(by_framework.items()):
-        others = {other: cells for other, cells in fitted.items() if other != name}
-        found["framework"] += _predicted(assemble(others), group, "framework")
+    alone = {name: fit_framework(group) for name, group in by_framework(samples).items()}
+    fitted = informed(samples, alone)
+    for name, group in by_framework(samples).items():
+        found["framework"] += _predicted(assemble(_without(name, samples, alone, fitted)), group, "framework")
         for fold, key in _WITHIN.items():
             for kept, left in _splits(group, key):
-                found[fold] += _predicted(assemble(fit_frameworks(kept)), left, fold)
+                cells = fit_framework(kept, siblings(name, alone))
+                found[fold] += _predicted(assemble({name: cells}), left, fold)
     return found
+
+
+def _without(name: str, samples: Sequence[Sample], alone: Fitted, fitted: Fitted) -> Fitted:
+    """All frameworks but one, and none that has started from it."""
+    kept = {other: cells for other, cells in alone.items() if other != name}
+    stack = STACKS.get(name)
+    anew = informed(samples, {other: cells for other, cells in kept.items() if stack and STACKS.get(other) == stack})
+    return {other: anew.get(other, fitted[other]) for other in kept}
 
 
 def _splits(group: Sequence[Sample], key: Callable[[Sample], object]) -> Iterator[tuple[list[Sample], list[Sample]]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.adapters.artifacts.folder import FolderArtifacts
 from orchestrator.adapters.axolotl.trainer import CPU_ACCELERATOR, AxolotlTrainer
+from orchestrator.adapters.catalog.prices import CatalogPrices, CatalogSources
 from orchestrator.adapters.celery.wakeup import CeleryWakeup
 from orchestrator.adapters.db.migrate import migrate as migrate_database
 from orchestrator.adapters.db.store import SqlStore
@@ -22,9 +24,10 @@ from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
 from orchestrator.adapters.system.clock import SystemClock
 from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
+from orchestrator.domain.cost.model import CostModel
+from orchestrator.domain.cost.setup import Sharding
 from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
 from orchestrator.domain.money import MICROS_PER_DOLLAR
-from orchestrator.domain.shares import Overheads
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute
@@ -32,20 +35,25 @@ from orchestrator.ports.datasets import Datasets
 from orchestrator.ports.hub import Hub
 from orchestrator.ports.ids import Ids
 from orchestrator.ports.inputs import Inputs
-from orchestrator.ports.prices import Prices
+from orchestrator.ports.prices import PriceBook, Prices, Refreshed
 from orchestrator.ports.signals import Changes, Notify, Wakeup
 from orchestrator.ports.store import Store
 from orchestrator.ports.trainer import Trainer
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
+from orchestrator.services.current_model import CurrentModel
 from orchestrator.services.draft import SpecifyRun
 from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
+from orchestrator.services.learn import Learn
+from orchestrator.services.learned import Learned
+from orchestrator.services.markets import JoinedPrices, Markets
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
-from orchestrator.services.quote import QuoteRun
+from orchestrator.services.quote import QuoteRun, Where
 from orchestrator.services.read import ReadRuns
 from orchestrator.services.read_datasets import ReadDatasets
+from orchestrator.services.read_offers import ReadOffers
 from orchestrator.services.reap import Reap
 from orchestrator.services.submit_run import SubmitRun
 from orchestrator.services.sweep import Sweep
@@ -64,6 +72,7 @@ class Ports:
     compute: Compute
     trainer: Trainer
     prices: Prices
+    clouds: PriceBook
     inputs: Inputs
     datasets: Datasets
     artifacts: Artifacts
@@ -84,6 +93,7 @@ class Application:
     quote: QuoteRun
     submit: SubmitRun
     read: ReadRuns
+    offers: ReadOffers
     upload: UploadDataset
     datasets: ReadDatasets
     cancel: CancelRun
@@ -95,6 +105,7 @@ class Application:
     sweep: Sweep
     reap: Reap
     health: CheckHealth
+    learned: Learned
     changes: Changes
     store: Store
     clock: Clock
@@ -102,27 +113,45 @@ class Application:
 
 def assemble(settings: Settings, ports: Ports) -> Application:
     """The use cases on `ports`."""
-    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), ports.prices, ports.clock)
+    learned = Learned(ports.store, ports.clock)
+    model = CurrentModel(learned)
+    markets = Markets(ports.prices, model)
+    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), _places(ports, markets, model), ports.clock)
     return Application(
         settings=settings,
         quote=quote,
         submit=SubmitRun(ports.store, quote, ports.clock, ports.ids, ports.wakeup, ports.notify),
-        read=ReadRuns(ports.store, ports.artifacts, ports.prices, ports.clock),
+        read=ReadRuns(ports.store, ports.artifacts, ports.clock),
+        offers=ReadOffers(ports.prices, ports.clouds, ports.clock, settings.price_max_age_days),
         upload=UploadDataset(ports.datasets, ports.clock),
         datasets=ReadDatasets(ports.datasets),
         cancel=CancelRun(ports.store, ports.clock, ports.wakeup, ports.notify),
         top_up=TopUpBudget(ports.store, ports.clock, ports.wakeup, ports.notify),
         push=PushResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.wakeup, ports.notify),
         publish=PublishResult(ports.store, ports.artifacts, ports.hub, ports.clock, ports.notify),
-        advance=AdvanceRun(ports.store, ports.compute, ports.trainer, ports.prices, ports.clock, ports.notify),
+        advance=AdvanceRun(
+            ports.store, ports.compute, ports.trainer, markets, ports.clock, ports.notify, Learn(ports.store)
+        ),
         guard=GuardBudgets(ports.store, ports.compute, ports.clock),
         sweep=Sweep(ports.store, ports.clock, ports.wakeup),
         reap=Reap(ports.store, ports.compute),
         health=CheckHealth(ports.store, ports.clock, ports.probes),
+        learned=learned,
         changes=ports.changes,
         store=ports.store,
         clock=ports.clock,
     )
+
+
+def _places(ports: Ports, here: Markets, model: Callable[[], CostModel]) -> dict[Where, Markets]:
+    """What can be quoted: a plan for a cloud may split a training's memory, though none has been launched so yet."""
+    everywhere = JoinedPrices((ports.prices, ports.clouds))
+    split = (Sharding.NONE, Sharding.FULL)
+    return {
+        Where.HERE: here,
+        Where.CLOUDS: Markets(ports.clouds, model, split),
+        Where.ANYWHERE: Markets(everywhere, model, split),
+    }
 
 
 def build_application(settings: Settings) -> Application:
@@ -140,6 +169,7 @@ def open_ports(settings: Settings) -> Ports:
         compute=_compute(settings, clock),
         trainer=AxolotlTrainer("cpu" if on_cpu else "cuda"),
         prices=prices,
+        clouds=_clouds(settings, clock),
         inputs=_inputs(settings),
         datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
@@ -156,6 +186,11 @@ def open_ports(settings: Settings) -> Ports:
 def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema; safe to call from several processes at once."""
     migrate_database(settings.resolved_database_url)
+
+
+def refresh_prices(settings: Settings, origin: str | None) -> Refreshed:
+    """Read the prices of the clouds anew, and those at `origin`; see `PriceBook.refresh`."""
+    return _clouds(settings, SystemClock()).refresh(origin)
 
 
 def stop_local_machines(settings: Settings) -> None:
@@ -180,10 +215,18 @@ def _prices(settings: Settings, clock: Clock) -> LocalPrices:
     return LocalPrices(
         micros_per_device_hour=int(settings.local_dollars_per_device_hour * MICROS_PER_DOLLAR),
         allowances=Allowances(settings.detect_seconds, settings.checkpoint_seconds, settings.teardown_seconds),
-        overheads=Overheads(provision=1, startup=settings.local_startup_seconds),
+        startup_seconds=settings.local_startup_seconds,
         clock=clock,
         gpus=settings.local_gpus,
     )
+
+
+def _clouds(settings: Settings, clock: Clock) -> CatalogPrices:
+    stored = settings.home.absolute() / "prices" / "current.json"
+    catalogue = settings.skypilot_catalog.expanduser()
+    # An empty one, as an unset variable of a container is, is none.
+    own = settings.price_file if settings.price_file != Path() else None
+    return CatalogPrices(CatalogSources(stored, own, catalogue, settings.price_source or None), clock)
 
 
 def _inputs(settings: Settings) -> FolderInputs:
@@ -196,6 +239,7 @@ def _inputs(settings: Settings) -> FolderInputs:
         settings.default_preferences or (None if settings.default_dataset else str(data / "preferences.jsonl")),
         FolderDatasets(settings.uploads),
         HubConfigs(settings.hub_endpoint, settings.hub_read_secret),
+        settings.home.absolute() / "tokens",
     )
 
 

@@ -49,6 +49,17 @@ class Settings(BaseSettings):
     max_upload_megabytes: int = Field(default=1024, ge=1)
     """The largest dataset that may be uploaded, in MiB."""
 
+    price_file: Path | None = None
+    """Your own prices, which count before all others; docs/prices.md describes the file."""
+    price_source: str | None = None
+    """A file or an address that a refresh of prices reads beside the rest."""
+    skypilot_catalog: Path = Path("~/.sky/catalogs/v8")
+    """The folder of SkyPilot's catalogue, one folder for each cloud in it."""
+    price_max_age_days: int = Field(default=30, ge=0)
+    """A price read longer ago than this is old: it is said in quotes, and read again before a launch."""
+    price_tolerance_percent: int = Field(default=10, ge=0, le=1000)
+    """How much dearer than quoted a launch may be without asking."""
+
     local_dollars_per_device_hour: Decimal = Field(default=Decimal("4.00"), gt=0)
     """What this machine is priced at: the study book's H200 rate, so that the money is exercised."""
     local_gpus: int | None = Field(default=None, ge=0, le=8)

@@ -7,11 +7,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.schemas.view import FreeJson
+from orchestrator.domain.cost.told import ROW_TOKENS
 from orchestrator.domain.formats import KNOWN_FORMATS
+from orchestrator.domain.run import Prefer
 from orchestrator.domain.strategies import STRATEGIES
 from orchestrator.domain.techniques import TECHNIQUES
 from orchestrator.services.draft import DEFAULT_SEED, MAX_GPUS, MAX_HOURS, MAX_NAME, RunDraft
 from orchestrator.services.harness import MAX_LIMIT, MAX_TASKS, TASK_NAME
+from orchestrator.services.quote import Where
+from orchestrator.services.told_rows import ToldTokens
 
 _MONEY = {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]{1,6})?$"}
 _HARNESS = {
@@ -111,10 +115,68 @@ class RunDraftBody(BaseModel):
         description=f"Decides the split, the order of the rows and the initial weights; default {DEFAULT_SEED}.",
     )
     name: str = Field("", max_length=MAX_NAME, description="Shown in lists; anything.")
+    accelerators: Annotated[Any, WithJsonSchema({"type": ["array", "string", "null"], "items": {"type": "string"}})] = (
+        Field(None, description="Accelerators that may be used, for example `[H200, H100]`; default: any.")
+    )
+    spot: Annotated[Any, WithJsonSchema({"type": ["boolean", "null"]})] = Field(
+        None, description="true: spot machines only; false: none; default: whichever is better."
+    )
+    prefer: Annotated[Any, WithJsonSchema({"type": ["string", "null"], "enum": [*Prefer, None]})] = Field(
+        None, description="What decides between plans that train the same: `time` (default) or `dollars`."
+    )
 
     def draft(self) -> RunDraft:
         """The same in the service's words."""
         return RunDraft(**{name: getattr(self, name) for name in RunDraftBody.model_fields})
+
+
+class QuoteBody(RunDraftBody):
+    """A wish, or several at once: with `strategies`, `budgets` or `gpu_counts` the answer is a table of all of them."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"strategy": "dora_neftune", "budget": 50},
+                {
+                    "strategy": "dora_neftune",
+                    "budget": 50,
+                    "model": "meta-llama/Llama-3.1-8B",
+                    "dataset_tokens": "20M",
+                    "where": "clouds",
+                },
+                {"strategies": ["lora", "full"], "budgets": [10, 25, 50], "gpu_counts": [1, 2, 4], "where": "clouds"},
+            ]
+        },
+    )
+
+    budget: Annotated[Any, WithJsonSchema(_MONEY)] = Field(
+        None, description="US dollars, as a number or a decimal string. Required unless there are `budgets`."
+    )
+    where: Annotated[Any, WithJsonSchema({"type": ["string", "null"], "enum": [*Where, None]})] = Field(
+        None,
+        description="`here`: machines that this service can launch a run on (default); `clouds`: all that is known to "
+        "be for rent; `anywhere`: both.",
+    )
+    dataset_tokens: Annotated[Any, WithJsonSchema({"type": ["integer", "string", "null"]})] = Field(
+        None, description="In place of a dataset: how many tokens one pass over it has, for example `20M`."
+    )
+    row_tokens: Annotated[Any, WithJsonSchema({"type": ["integer", "string", "null"]})] = Field(
+        None, description=f"Beside `dataset_tokens`: how many a row has on average; default {ROW_TOKENS}, assumed."
+    )
+    strategies: list[Any] | None = Field(None, min_length=1, max_length=20, description="Several, in place of one.")
+    budgets: list[Any] | None = Field(None, min_length=1, max_length=100, description="Several, in place of one.")
+    gpu_counts: list[Any] | None = Field(None, min_length=1, max_length=8, description="Several counts; null is any.")
+
+    @property
+    def is_table(self) -> bool:
+        return any(each is not None for each in (self.strategies, self.budgets, self.gpu_counts))
+
+    def told(self) -> ToldTokens | None:
+        """The number of tokens in place of a dataset, if that is what was said."""
+        if self.dataset_tokens is None and self.row_tokens is None:
+            return None
+        return ToldTokens.parse(self.dataset_tokens, self.row_tokens)
 
 
 class BudgetBody(BaseModel):

@@ -6,35 +6,43 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from api.schemas.calibration import CalibrationView
 from api.schemas.datasets import UploadedDatasetList, UploadedDatasetView
 from api.schemas.files import ArtifactList, ArtifactView, LogView
 from api.schemas.health import CheckView, LivenessView, ReadinessView
 from api.schemas.journal import EventView, MetricSeries, MetricView
 from api.schemas.ledger import LedgerView
-from api.schemas.offer import OfferList, OfferView
-from api.schemas.plan import QuoteView
+from api.schemas.offer import OfferList
 from api.schemas.problem import ProblemTypeView
+from api.schemas.quote import QuoteView
 from api.schemas.run import RunList, RunView
 from api.schemas.strategy import StrategyList
 from api.schemas.view import View
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Allowances, bill
+from orchestrator.domain.cost.calibration import Observation, Quantity, accuracy, corrections
+from orchestrator.domain.cost.fitted import FITTED
 from orchestrator.domain.funding import plan_request, plan_stages
 from orchestrator.domain.ids import RunId, StageId, dataset_id, lease_id
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.money import Rate, parse_dollars
+from orchestrator.domain.offer_book import OfferBook
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.planner import make_plan
+from orchestrator.domain.overheads import NOTHING
+from orchestrator.domain.planner import Market, search
+from orchestrator.domain.providers import ProviderFacts, Spread
 from orchestrator.domain.run import DatasetRef, Run, RunSpec
-from orchestrator.domain.shares import Overheads
 from orchestrator.domain.stages import StageStatus
 from orchestrator.domain.strategies import Wishes, expand, find_strategy
 from orchestrator.ports.artifacts import Artifact, LogSlice
 from orchestrator.ports.datasets import UploadedDataset
+from orchestrator.ports.store import StoredObservation
+from orchestrator.services.learned import CalibrationReading, CellReading
 from orchestrator.services.quote import Quote
 from orchestrator.services.read import ReadingPage, RunReading
+from orchestrator.services.read_offers import ListedOffer, OfferPage
 
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _RUN_ID = RunId("run_3f9c1a7be204")
@@ -66,13 +74,16 @@ _SPEC = RunSpec(
     seed=42,
     name="first try",
 )
-_PLAN = make_plan(
+_PROVIDER = ProviderFacts(
+    "local", 1, 1, Spread(1, 2, "an example"), NOTHING, Spread(1e8, 2e7, "an example"), NOTHING, 0, None, True,
+    "an example", startup=Spread(15, 30, "an example"),
+)  # fmt: skip
+_FOUND = search(
     plan_request(_SPEC, (), _CAP, None),
-    (_OFFER,),
-    {"local": Overheads(provision=1, startup=15)},
-    {"local": Allowances(detect=2, checkpoint=8, teardown=3)},
+    Market(OfferBook((_OFFER,)), {"local": _PROVIDER}, {"local": Allowances(2, 8, 3)}, FITTED),
     _STARTED,
 )
+_PLAN = _FOUND.plan
 
 
 def _reading() -> RunReading:
@@ -140,15 +151,44 @@ _UPLOADED = UploadedDatasetView.of(
     )
 )
 
+_OBSERVED = Observation(
+    run_id=_RUN_ID,
+    stage_index=0,
+    attempt=1,
+    at=_NOW,
+    framework="axolotl",
+    gpu=_OFFER.accelerator,
+    gpu_count=1,
+    method="dora",
+    precision="bf16",
+    model=_SPEC.model,
+    quantity=Quantity.SECONDS_PER_STEP,
+    predicted=0.41,
+    predicted_low=0.33,
+    predicted_high=0.51,
+    actual=0.44,
+)
+_CALIBRATION = CalibrationReading(
+    cells=(
+        CellReading(
+            _OBSERVED.quantity, _OBSERVED.cell, accuracy([_OBSERVED]), corrections([_OBSERVED])[_OBSERVED.cell]
+        ),
+    ),
+    overall=accuracy([_OBSERVED]),
+    observations=(StoredObservation(12, _OBSERVED),),
+    next_before=None,
+)
+
 EXAMPLES: Mapping[str, View] = {
     type(example).__name__: example
     for example in (
         RunView.of(_READING),
         RunList.of(ReadingPage((_READING,), None)),
         LedgerView.of(_READING),
-        QuoteView.of(Quote(_SPEC, _CAP, _PLAN)),
-        OfferList(offers=[OfferView.of(_OFFER)]),
+        QuoteView.of(Quote(_SPEC, _CAP, _FOUND)),
+        OfferList.of(OfferPage((ListedOffer(_OFFER, 0, False),), 1, None, ())),
         StrategyList.whole((_STRATEGY,)),
+        CalibrationView.of(_CALIBRATION),
         MetricSeries(metrics=[MetricView.of(_STEP)], next=_STEP.seq, more=False),
         LOG,
         ArtifactList(

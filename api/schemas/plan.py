@@ -1,4 +1,4 @@
-"""Plans and quotes: what is to be done with the money, and what that rests on."""
+"""Plans: what is to be done with the money, and what that rests on."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pydantic import Field
 from api.schemas.offer import OfferView
 from api.schemas.view import Dollars, FreeJson, Timestamp, View, finite
 from orchestrator.domain.budget import Limit
+from orchestrator.domain.cost.layout import Layout
+from orchestrator.domain.cost.prediction import Term
+from orchestrator.domain.cost.setup import Checkpointing, Sharding
+from orchestrator.domain.cost.tokens import TYPICAL_MICRO_BATCH, TokenFacts, TokenRange
 from orchestrator.domain.money import Money
-from orchestrator.domain.plan import Assumption, Plan, StagePlan
-from orchestrator.domain.run import DatasetRef, RunSpec
+from orchestrator.domain.plan import Assumption, Item, Plan, StagePlan
+from orchestrator.domain.run import DatasetRef, MachineWishes, Prefer, RunSpec
 from orchestrator.domain.stages import StageKind, StageSpec
-from orchestrator.services.quote import Quote
 
 
 class AssumptionView(View):
@@ -44,16 +47,66 @@ class DollarsEstimate(View):
     worst: Dollars
 
 
+class TermView(View):
+    """One summand of a prediction, and how it was reckoned."""
+
+    name: str
+    value: float
+    formula: str
+
+    @classmethod
+    def of(cls, term: Term) -> TermView:
+        return cls(name=term.name, value=term.value, formula=term.formula)
+
+
+class LayoutView(View):
+    """How a training is cut for the machine; the rows of an optimizer step are the same on every machine."""
+
+    devices: int
+    micro_batch_size: int = Field(description="Rows per device and micro-step.")
+    gradient_accumulation_steps: int
+    rows_per_step: int
+    checkpointing: Checkpointing = Field(description="What is kept of a forward pass; the rest is computed twice.")
+    sharding: Sharding = Field(description="What is split over the devices.")
+
+    @classmethod
+    def of(cls, layout: Layout) -> LayoutView:
+        return cls(
+            devices=layout.devices,
+            micro_batch_size=layout.micro_batch,
+            gradient_accumulation_steps=layout.accumulation,
+            rows_per_step=layout.rows_per_step,
+            checkpointing=layout.checkpointing,
+            sharding=layout.sharding,
+        )
+
+
+class MemoryView(View):
+    """The peak of one device's memory in bytes; `p95` decides whether it fits. The terms add up to `p50`."""
+
+    p50: int
+    p95: int
+    limit: int
+    terms: list[TermView]
+
+
 class StagePlanView(View):
     """One stage's part of the plan."""
 
     kind: StageKind
     title: str
-    seconds: int = Field(description="Its share of the window; 0 = left out, or done before this plan.")
+    seconds: int = Field(description="Its share of the window; 0 = left out, or done before this plan. Its worst case.")
     expected_seconds: int = Field(description="What it will take, its start included (p50).")
-    planned_steps: int
-    intended_steps: int
+    slow_seconds: int = Field(description="The same at p90.")
+    planned_steps: int = Field(description="Optimizer steps that are expected to fit.")
+    intended_steps: int = Field(description="Steps that the strategy can use.")
+    sure_steps: int = Field(description="Steps that fit even at the p95 of a step's time.")
+    planned_tokens: int = Field(description="Tokens of the steps still to be made, padding not counted.")
     seconds_per_step: float
+    speed_source: str = Field(description="What the seconds per step rest on.")
+    step_terms: list[TermView] = Field(description="Seconds; they add up to the seconds per step.")
+    layout: LayoutView | None = Field(description="null for stages that are no training.")
+    memory: MemoryView | None = Field(description="null where nothing is known of the device's memory.")
 
     @classmethod
     def of(cls, part: StagePlan) -> StagePlanView:
@@ -62,10 +115,38 @@ class StagePlanView(View):
             title=part.title,
             seconds=part.seconds,
             expected_seconds=part.expected,
+            slow_seconds=max(part.slow, part.expected),
             planned_steps=part.planned_steps,
             intended_steps=part.intended_steps,
+            sure_steps=part.sure_steps,
+            planned_tokens=part.tokens,
             seconds_per_step=part.seconds_per_step,
+            speed_source=part.speed_source,
+            step_terms=[TermView.of(term) for term in part.step_terms],
+            layout=None if part.layout is None else LayoutView.of(part.layout),
+            memory=_memory(part),
         )
+
+
+def _memory(part: StagePlan) -> MemoryView | None:
+    fit = part.fit
+    if fit is None:
+        return None
+    terms = [TermView.of(term) for term in part.memory_terms]
+    return MemoryView(p50=fit.middle, p95=fit.p95, limit=fit.limit, terms=terms)
+
+
+class ItemView(View):
+    """One stretch of the lease, in seconds."""
+
+    name: str
+    p50: float
+    p90: float
+    formula: str
+
+    @classmethod
+    def of(cls, item: Item) -> ItemView:
+        return cls(name=item.name, p50=item.p50, p90=item.p90, formula=item.formula)
 
 
 class PlanView(View):
@@ -75,9 +156,12 @@ class PlanView(View):
     dollars_per_hour: Dollars
     planned_steps: int = Field(description="Optimizer steps that are expected to fit, over all trainings.")
     intended_steps: int = Field(description="Steps that the strategy can use.")
+    planned_tokens: int = Field(description="Tokens that are expected to be trained on, padding not counted.")
+    intended_tokens: int = Field(description="Tokens that the strategy can still use.")
     seconds: SecondsEstimate
     cost: DollarsEstimate
     stages: list[StagePlanView]
+    items: list[ItemView] = Field(description="The lease, stretch by stretch; the p50 add up to that of `seconds`.")
     limit: Limit | None = Field(description="What is expected to cut the training short, if anything is.")
     soft_deadline: Timestamp = Field(description="The trainer saves a checkpoint and stops.")
     hard_deadline: Timestamp = Field(description="Whatever still runs is ended.")
@@ -92,16 +176,73 @@ class PlanView(View):
             dollars_per_hour=Money(plan.offer.rate.micros_per_hour).dollars(),
             planned_steps=plan.planned_steps,
             intended_steps=plan.intended_steps,
+            planned_tokens=plan.planned_tokens,
+            intended_tokens=plan.intended_tokens,
             seconds=SecondsEstimate(p50=plan.seconds.p50, p90=plan.seconds.p90, worst=plan.seconds.worst),
             cost=DollarsEstimate(
                 p50=Money(cost.p50).dollars(), p90=Money(cost.p90).dollars(), worst=Money(cost.worst).dollars()
             ),
             stages=[StagePlanView.of(part) for part in plan.stages],
+            items=[ItemView.of(item) for item in plan.items],
             limit=plan.limit,
             soft_deadline=plan.window.soft,
             hard_deadline=plan.window.hard,
             gone_by=plan.window.gone_by,
             assumptions=[AssumptionView.of(each) for each in plan.assumptions],
+        )
+
+
+class TokenRangeView(View):
+    """The middle, and what the truth lies between nine times out of ten."""
+
+    middle: int
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, tokens: TokenRange) -> TokenRangeView:
+        return cls(middle=tokens.middle, low=tokens.low, high=tokens.high)
+
+
+class TokensView(View):
+    """One epoch over the rows in the model's own tokens."""
+
+    tokens: TokenRangeView = Field(description="What is trained, after what is too long was dropped, cut or split.")
+    whole_tokens: TokenRangeView = Field(description="What there would be if nothing were too long.")
+    exact: bool = Field(description="All rows were tokenised.")
+    rows: int
+    counted_rows: int
+    examples: int = Field(description="What a micro-batch counts: rows, pairs, or pieces of completions.")
+    sequences: int = Field(description="Of each example: two for a pair.")
+    mean_length: float = Field(description="Tokens of one sequence.")
+    longest: int = Field(description="Tokens of the longest row.")
+    sequence_len: int
+    dropped_rows: int
+    cut_rows: int = Field(description="Rows that are truncated or split.")
+    fill_packed: float = Field(description="Share of packed sequences that holds tokens.")
+    fill_padded: float = Field(description=f"The same of padded micro-batches of {TYPICAL_MICRO_BATCH}.")
+    source: str
+    notes: list[str]
+
+    @classmethod
+    def of(cls, facts: TokenFacts) -> TokensView:
+        return cls(
+            tokens=TokenRangeView.of(facts.tokens),
+            whole_tokens=TokenRangeView.of(facts.whole_tokens),
+            exact=facts.exact,
+            rows=facts.rows,
+            counted_rows=facts.counted_rows,
+            examples=facts.examples,
+            sequences=facts.sequences,
+            mean_length=facts.mean_length,
+            longest=facts.longest,
+            sequence_len=facts.sequence_len,
+            dropped_rows=facts.dropped_rows,
+            cut_rows=facts.cut_rows,
+            fill_packed=facts.fill_packed,
+            fill_padded=facts.fill_padded,
+            source=facts.source,
+            notes=list(facts.notes),
         )
 
 
@@ -115,6 +256,7 @@ class DatasetView(View):
     heldout_rows: int
     heldout_source: str | None
     heldout_format: str | None = Field(description="null when it is the dataset's own.")
+    tokens: TokensView | None = Field(description="null while model or rows are not here to be counted.")
 
     @classmethod
     def of(cls, dataset: DatasetRef) -> DatasetView:
@@ -126,6 +268,7 @@ class DatasetView(View):
             heldout_rows=dataset.heldout_rows,
             heldout_source=dataset.heldout_source,
             heldout_format=dataset.heldout_format,
+            tokens=None if dataset.tokens is None else TokensView.of(dataset.tokens),
         )
 
 
@@ -159,6 +302,18 @@ class HarnessView(View):
     limit: int | None
 
 
+class MachineWishesView(View):
+    """What the search for a machine keeps to."""
+
+    accelerators: list[str] = Field(description="Empty: any.")
+    spot: bool | None = Field(description="true: spot only; false: none of it; null: either.")
+    prefer: Prefer = Field(description="What decides between plans that train the same.")
+
+    @classmethod
+    def of(cls, wishes: MachineWishes) -> MachineWishesView:
+        return cls(accelerators=list(wishes.accelerators), spot=wishes.spot, prefer=wishes.prefer)
+
+
 class WishView(View):
     """What was asked for, complete."""
 
@@ -171,6 +326,7 @@ class WishView(View):
     harness: HarnessView | None
     seed: int
     gpus: int | None
+    machine: MachineWishesView
     max_hours: float | None
     notes: list[str] = Field(description="What was said about the wish, such as a translated spelling.")
 
@@ -190,28 +346,10 @@ def wish(spec: RunSpec) -> dict[str, Any]:
         else HarnessView(tasks=list(harness.tasks), include_path=harness.include_path, limit=harness.limit),
         "seed": spec.seed,
         "gpus": spec.gpus,
+        "machine": MachineWishesView.of(spec.machine),
         "max_hours": hours(spec.max_seconds),
         "notes": list(spec.notes),
     }
-
-
-class QuoteView(WishView):
-    """What a wish would buy. Nothing was started or reserved."""
-
-    budget: Dollars
-    model_parameters: int | None
-    stages: list[StageWishView]
-    plan: PlanView
-
-    @classmethod
-    def of(cls, quote: Quote) -> QuoteView:
-        return cls(
-            **wish(quote.spec),
-            budget=quote.cap.dollars(),
-            model_parameters=quote.spec.model_parameters,
-            stages=[StageWishView.of(stage) for stage in quote.spec.stages],
-            plan=PlanView.of(quote.plan),
-        )
 
 
 def hours(seconds: int | None) -> float | None:

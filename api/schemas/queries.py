@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.domain.lifecycle import RunStatus
+from orchestrator.services.read_offers import Where
 from orchestrator.services.upload_dataset import MAX_DATASET_NAME
 
 MOST_SEQ = 2**53 - 1
@@ -24,6 +25,16 @@ class RunsQuery(QueryParameters):
     limit: int = Field(50, ge=1, le=200, description="Runs on a page.")
     status: RunStatus | None = Field(None, description="Only runs of this status.")
     strategy: str | None = Field(None, description="Only runs of this strategy; its name, letter or alias.")
+
+
+class OffersQuery(QueryParameters):
+    where: Where = Field(Where.HERE, description="`here`: what runs are launched on. `clouds`: what clouds ask.")
+    accelerator: str | None = Field(None, max_length=80, description="Only this accelerator.", examples=["H200"])
+    provider: str | None = Field(None, max_length=80, description="Only this provider.", examples=["nebius"])
+    count: int | None = Field(None, ge=1, le=1000, description="Only machines with so many accelerators.")
+    spot: bool | None = Field(None, description="Only spot machines, or only those on demand.")
+    after: str | None = Field(None, max_length=400, description="The `next` of the page before.")
+    limit: int = Field(100, ge=1, le=1000, description="Offers on a page.")
 
 
 class UploadQuery(QueryParameters):
@@ -53,6 +64,11 @@ class ArtifactsQuery(QueryParameters):
     only: Literal["result"] | None = Field(
         None, description="`result`: only what is needed to use the run's result, and its card."
     )
+
+
+class CalibrationQuery(QueryParameters):
+    after: Annotated[int, Field(ge=0, le=MOST_SEQ)] | None = Field(None, description="The `next` of the page before.")
+    limit: int = Field(50, ge=1, le=200, description="Observations on a page.")
 
 
 class EventsQuery(QueryParameters):

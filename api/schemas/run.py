@@ -10,7 +10,7 @@ from api.schemas.result import BaselineView, ResultView
 from api.schemas.view import Dollars, FreeJson, Timestamp, View
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import Outcome, RunStatus
-from orchestrator.domain.stages import ExitCause, Stage, StageKind, StageSpec, StageStatus
+from orchestrator.domain.stages import ExitCause, PeakMemory, Stage, StageKind, StageSpec, StageStatus
 from orchestrator.services.read import ReadingPage, RunReading
 
 
@@ -37,6 +37,24 @@ class BudgetView(View):
         )
 
 
+class PeakMemoryView(View):
+    """Bytes at their highest, as the node measured them; null for what it could not. A CPU has the process's only."""
+
+    device_reserved: int | None = Field(description="What the trainer held of the fullest device's memory.")
+    device_allocated: int | None = Field(description="What tensors took of that.")
+    process_resident: int | None = Field(description="On a CPU: the main memory of the largest process.")
+
+    @classmethod
+    def of(cls, peak: PeakMemory | None) -> PeakMemoryView | None:
+        if peak is None:
+            return None
+        return cls(
+            device_reserved=peak.device_reserved,
+            device_allocated=peak.device_allocated,
+            process_resident=peak.process_resident,
+        )
+
+
 class StageView(View):
     """One step of a run and what became of it."""
 
@@ -58,6 +76,7 @@ class StageView(View):
     exit_cause: ExitCause | None = Field(description="Why the newest attempt ended.")
     message: str = Field(description="The last lines of the error, if it failed.")
     seconds_per_step: float | None = Field(description="As measured; null before that.")
+    peak_memory: PeakMemoryView | None = Field(description="Of the newest attempt; null before its first step.")
     checkpoint: str | None = Field(description="What it made: an adapter, a checkpoint or a model.")
     results: list[FreeJson] = Field(
         description="Evaluations: subject, rows, heldout_loss, exact_match; harness: subject, task, metric, value."
@@ -84,6 +103,7 @@ class StageView(View):
             exit_cause=stage.exit.cause if stage.exit else None,
             message=stage.exit.message if stage.exit else "",
             seconds_per_step=stage.seconds_per_step,
+            peak_memory=PeakMemoryView.of(stage.peak_memory),
             checkpoint=stage.checkpoint,
             results=[recipe(each) for each in stage.results],
         )

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from orchestrator.domain.budget import Allowances
 from orchestrator.domain.journal import Entry, EntryKind
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.ledger import Posting
 from orchestrator.domain.lifecycle import Outcome, RunEvent
 from orchestrator.domain.observations import JobView, MachineView
-from orchestrator.domain.offers import Offer
+from orchestrator.domain.planner import Market
 from orchestrator.domain.run import Run
-from orchestrator.domain.shares import Overheads
 from orchestrator.domain.stages import Stage
 
 
@@ -30,15 +28,6 @@ class Act(StrEnum):
     """Tell the machine and its job the later ends that a top-up pays for."""
     MOVE_DEADLINES = "move_deadlines"
     TEAR_DOWN = "tear_down"
-
-
-@dataclass(frozen=True, slots=True)
-class Market:
-    """What can be rented now, and what each provider takes in time."""
-
-    offers: Sequence[Offer]
-    overheads: Mapping[str, Overheads]
-    allowances: Mapping[str, Allowances]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Window, open_window
+from orchestrator.domain.cost.rows import Rows
+from orchestrator.domain.cost.sizes import WEIGHT_BYTES, checkpoint_bytes, result_bytes
 from orchestrator.domain.decision import Act, Decision, Facts, need_lease
 from orchestrator.domain.errors import UnaffordableError
 from orchestrator.domain.ids import lease_id
@@ -15,10 +17,13 @@ from orchestrator.domain.journal import EntryKind
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import Outcome, RunEvent
 from orchestrator.domain.money import Money
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.planner import PlanRequest, StageRequest, make_plan, share_anew
+from orchestrator.domain.overheads import Sizes
+from orchestrator.domain.plan import Plan, StagePlan
+from orchestrator.domain.planner import PlanRequest, make_plan, share_anew
 from orchestrator.domain.run import Run, RunSpec
+from orchestrator.domain.speed import UNKNOWN_PARAMETERS
 from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus
+from orchestrator.domain.work import StageRequest, Subject
 
 
 def decide_queued(facts: Facts, decision: Decision) -> None:
@@ -29,9 +34,13 @@ def decide_queued(facts: Facts, decision: Decision) -> None:
     market = facts.market
     try:
         request = plan_request(
-            facts.run.spec, facts.run.stages, ledger.fold(facts.postings).available, facts.run.machine_seconds_left
+            facts.run.spec,
+            facts.run.stages,
+            ledger.fold(facts.postings).available,
+            facts.run.machine_seconds_left,
+            plan=facts.run.plan,
         )
-        plan = make_plan(request, market.offers, market.overheads, market.allowances, facts.now)
+        plan = make_plan(request, market, facts.now)
     except UnaffordableError as error:
         _refuse(facts, decision, error)
         return
@@ -80,28 +89,54 @@ def tell_plan(decision: Decision, plan: Plan, why: str) -> None:
 
 
 def plan_request(
-    spec: RunSpec, stages: Sequence[Stage], available: Money, max_seconds: int | None, now: datetime | None = None
+    spec: RunSpec,
+    stages: Sequence[Stage],
+    available: Money,
+    max_seconds: int | None,
+    now: datetime | None = None,
+    plan: Plan | None = None,
 ) -> PlanRequest:
     """What the planner must know: the wish, and what is left of its money, its time and its work. `stages` is empty
-    before a run was funded; `now` is given while a stage of it is running."""
+    before a run was funded; `now` is given while a stage of it is running, and `plan` is the one it was funded by."""
     so_far: Sequence[Stage | None] = stages or (None,) * len(spec.stages)
+    parts: Sequence[StagePlan | None] = plan.stages if plan else (None,) * len(spec.stages)
     return PlanRequest(
-        stages=tuple(_stage_request(spec, each, stage, now) for each, stage in zip(spec.stages, so_far, strict=True)),
-        parameters=spec.model_parameters,
+        stages=tuple(_stage_request(spec, *each, now) for each in zip(spec.stages, so_far, parts, strict=True)),
+        subject=Subject(spec.architecture, spec.model_parameters),
+        sizes=_sizes(spec),
         available=available,
         max_seconds=max_seconds,
         gpus=spec.gpus,
+        machine=spec.machine,
         heldout_rows=spec.dataset.heldout_rows,
     )
 
 
-def _stage_request(spec: RunSpec, wish: StageSpec, stage: Stage | None, now: datetime | None) -> StageRequest:
+def _sizes(spec: RunSpec) -> Sizes:
+    """Of the largest of the trainings: what must be saved in time is saved in time for all of them."""
+    parameters = UNKNOWN_PARAMETERS if spec.model_parameters is None else spec.model_parameters
+    recipes = [stage.recipe for stage in spec.trainings]
+    checkpoints = [checkpoint_bytes(recipe, spec.architecture, parameters) for recipe in recipes]
+    results = [result_bytes(recipe, spec.architecture, parameters) for recipe in recipes]
+    if any(stage.kind is StageKind.MERGE for stage in spec.stages):
+        results.append(WEIGHT_BYTES * parameters)
+    return Sizes(WEIGHT_BYTES * parameters, max(checkpoints), max(results), is_here=spec.model_is_local)
+
+
+def _stage_request(
+    spec: RunSpec, wish: StageSpec, stage: Stage | None, part: StagePlan | None, now: datetime | None
+) -> StageRequest:
+    rows = spec.rows_of(wish)
+    begun = stage is not None and (stage.checkpoint is not None or stage.status is StageStatus.RUNNING)
     return StageRequest(
         kind=wish.kind,
         title=wish.title,
         recipe=wish.recipe,
         techniques=wish.techniques,
-        rows=spec.rows_of(wish).train_rows,
+        rows=Rows(rows.train_rows, rows.tokens),
+        pinned=wish.pinned,
+        # A training that has begun goes on as it was cut, as long as the machine is like the one before.
+        layout=part.layout if part is not None and begun else None,
         share=wish.share if stage is None else _remaining_share(stage, now),
         seconds_per_step=None if stage is None else stage.seconds_per_step,
         steps_done=stage.step if stage is not None and stage.checkpoint else 0,
@@ -145,13 +180,12 @@ def _comes_too_late(run: Run) -> bool:
 
 def share_out_anew(facts: Facts, decision: Decision, window: Window) -> None:
     """Every stage that is still to be done gets its part of what is left of `window`, not the current one all of it."""
-    run, lease, market = decision.run, need_lease(facts), facts.market
+    run, lease = decision.run, need_lease(facts)
     if run.plan is None:
         return
     usable = max(int((window.soft - facts.now).total_seconds()), 0)
-    request = plan_request(run.spec, run.stages, window.reserve, run.machine_seconds_left, facts.now)
-    overheads = market.overheads[lease.offer.provider]
-    stages = share_anew(request, lease.offer, overheads, window.allowances, usable)
+    request = plan_request(run.spec, run.stages, window.reserve, run.machine_seconds_left, facts.now, run.plan)
+    stages = share_anew(request, facts.market, lease.offer, usable)
     plan = replace(run.plan, window=window, stages=stages)
     shares = tuple(
         stage if stage.is_finished else replace(stage, planned_seconds=part.seconds)

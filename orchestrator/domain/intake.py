@@ -13,7 +13,7 @@ from orchestrator.domain.observations import JobState
 from orchestrator.domain.plan import StagePlan
 from orchestrator.domain.progress import absorb, conclude
 from orchestrator.domain.shares import EVALUATE_SPREAD
-from orchestrator.domain.speed import MEASURED_SPREAD
+from orchestrator.domain.speed import MEASURED_P90
 from orchestrator.domain.stages import ExitCause, Stage, StageKind, StageStatus
 
 LAST_WORDS_PATIENCE = timedelta(minutes=5)
@@ -58,7 +58,7 @@ def _replan(facts: Facts, decision: Decision, stage: Stage) -> None:
     most, reserve = plan.window.seconds, plan.window.reserve.micros
     middle = min(used + left + sum(each.expected for each in later), most)
     slow = sum(min(each.expected * EVALUATE_SPREAD, each.seconds) for each in later)
-    late = min(used + math.ceil(left * MEASURED_SPREAD + slow), most)
+    late = min(used + math.ceil(left * MEASURED_P90 + slow), most)
     plan = replace(
         plan,
         stages=stages,

@@ -17,6 +17,11 @@ class Offer:
     `rate` is for the whole machine. `billing_quantum_seconds` is the step in which it is billed and
     `minimum_seconds` the least that is billed. `capacity` is how many leases of this `pool` (one provider's instance
     type in one region, whatever the count of accelerators used) can be held at once, None when unknown.
+
+    `undated`: the source does not say when the price held; `priced_on` is then the earliest day that it can be from.
+    `firm`: it can be rented at this price; an auction's floor is not firm, it is what a bid starts at. `listed_as` is
+    the accelerator in the provider's own words, which a launch has to use; empty where they are ours.
+    `storage_micros_per_hour` is the part of `rate` that its disk costs, where that is billed apart.
     """
 
     provider: str
@@ -31,6 +36,10 @@ class Offer:
     priced_on: date
     price_source: str
     capacity: int | None = None
+    undated: bool = False
+    firm: bool = True
+    listed_as: str = ""
+    storage_micros_per_hour: int = 0
 
     @property
     def id(self) -> str:

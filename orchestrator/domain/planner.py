@@ -1,283 +1,239 @@
-"""The planner: which machine, for how long, how many steps, for how much. Pure; prices and speed come in."""
+"""The planner: which machine, for how long, how many steps, for how much. Pure; prices and speeds come in.
+
+It looks at every way to rent, drops what does not fit the memory, the cap or the user's limits, and takes the plan
+that trains on most of the tokens that the strategy can use; of equals the quickest, then the cheapest.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from orchestrator.domain.budget import Allowances, Window, open_window
+from orchestrator.domain.choices import Choice, Refusal, Refused, by_devices, cheapest_cap, pareto_front, summed_up
+from orchestrator.domain.cost.gpus import GPUS
+from orchestrator.domain.cost.model import CostModel
+from orchestrator.domain.cost.setup import Sharding
 from orchestrator.domain.errors import UnaffordableError
-from orchestrator.domain.json_value import JsonValue
-from orchestrator.domain.money import Money
-from orchestrator.domain.offers import Offer
-from orchestrator.domain.plan import Assumption, Estimate, Plan, StagePlan
-from orchestrator.domain.recipe import TrainingShape
-from orchestrator.domain.shares import (
-    EVALUATE_LEAST_SECONDS,
-    EVALUATE_SPREAD,
-    Costing,
-    Overheads,
-    evaluate_expected,
-    evaluate_share,
-    merge_expected,
-    merge_share,
-    training_least,
-    training_shares,
-)
-from orchestrator.domain.speed import StepTime, step_seconds
-from orchestrator.domain.stages import StageKind
+from orchestrator.domain.money import Money, Rate
+from orchestrator.domain.offer_book import MOST_DEVICES, Kind, OfferBook
+from orchestrator.domain.offers import LOCAL_PROVIDER, Offer
+from orchestrator.domain.overheads import Overheads, Sizes, overheads_of
+from orchestrator.domain.plan import Plan, StagePlan
+from orchestrator.domain.planning import Planning
+from orchestrator.domain.providers import ProviderFacts
+from orchestrator.domain.run import ANY_MACHINE, MachineWishes, Prefer
+from orchestrator.domain.work import StageRequest, Subject, Workloads
 
-MIN_STEPS = 8
-"""Fewer steps than the pilot and a handful are not a training; a cap that pays for less is refused."""
-UNKNOWN_ROWS = 10_000
+AS_QUICK = 1.05
+"""Seconds of two plans that are closer than this cannot be told apart before they are measured."""
+GIB = 1 << 30
+SYSTEM_DISK_GIB = 100
+"""The trainer's image and its caches, beside the model, its checkpoints and its result."""
 
 
 @dataclass(frozen=True, slots=True)
-class StageRequest:
-    """What a plan depends on for one stage. For trainings: recipe, rows (None while not counted), measured speed and
-    steps done. `done` stages are finished and get no time; one that is `started` needs none for its start."""
+class Market:
+    """What can be rented now, what is true of each provider, and what the cost model says of speed and memory;
+    `shardings` are what a training's memory may be split by over the devices there."""
 
-    kind: StageKind
-    title: str
-    recipe: Mapping[str, JsonValue]
-    techniques: tuple[str, ...] = ()
-    rows: int | None = None
-    share: int = 1
-    seconds_per_step: float | None = None
-    steps_done: int = 0
-    done: bool = False
-    started: bool = False
+    book: OfferBook
+    providers: Mapping[str, ProviderFacts]
+    allowances: Mapping[str, Allowances]
+    model: CostModel
+    shardings: tuple[Sharding, ...] = (Sharding.NONE,)
 
     @property
-    def shape(self) -> TrainingShape:
-        return TrainingShape.from_recipe(self.recipe)
+    def offers(self) -> tuple[Offer, ...]:
+        return self.book.offers
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """Everything that a plan depends on."""
+    """Everything that a plan depends on, beside the market. `gpus` and `machine` narrow the search."""
 
     stages: tuple[StageRequest, ...]
-    parameters: int | None
+    subject: Subject
+    sizes: Sizes
     available: Money
     max_seconds: int | None
     gpus: int | None
     heldout_rows: int = 64
+    machine: MachineWishes = ANY_MACHINE
 
 
-def make_plan(
-    request: PlanRequest,
-    offers: Sequence[Offer],
-    overheads: Mapping[str, Overheads],
-    allowances: Mapping[str, Allowances],
-    now: datetime,
-) -> Plan:
-    """The plan that trains most within the cap; ties go to the cheaper, then to the quicker.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The best plan, what else there was to choose from, and why the rest was not: `front` are the plans that no other
+    beats in both dollars and hours, `by_devices` the best of each count of devices."""
 
-    `overheads` and `allowances` are per provider. Raises `UnaffordableError` with the reason for every offer and what
-    the cheapest sufficient cap would be.
-    """
-    plans: list[Plan] = []
-    refusals: list[str] = []
-    cheapest: Money | None = None
-    for offer in offers:
-        if request.gpus is not None and offer.accelerator_count != request.gpus:
-            refusals.append(f"{offer.id}: has {offer.accelerator_count} accelerators, {request.gpus} were asked for")
-            continue
-        planning = _Planning(request, offer, overheads[offer.provider], allowances[offer.provider])
-        least = planning.least_seconds()
-        plan = planning.plan(now)
-        if plan is not None:
-            plans.append(plan)
-            continue
-        if request.max_seconds is not None and request.max_seconds < least:
-            refusals.append(f"{offer.id}: max_hours leaves {request.max_seconds} s, {least} s is the least")
-            continue
-        cost = offer.cost(least)
-        cheapest = cost if cheapest is None else min(cheapest, cost)
-        refusals.append(f"{offer.id}: {least} s is the least that trains, which costs {cost.dollars()} dollars")
-    if not plans:
+    plan: Plan
+    front: tuple[Choice, ...]
+    by_devices: tuple[Choice, ...]
+    refusals: tuple[Refusal, ...]
+    considered: int = 0
+
+
+def make_plan(request: PlanRequest, market: Market, now: datetime) -> Plan:
+    """The best plan. Raises `UnaffordableError` with the reasons and what the cheapest sufficient cap would be."""
+    return search(request, market, now).plan
+
+
+def search(request: PlanRequest, market: Market, now: datetime, workloads: Workloads | None = None) -> Search:
+    """The best plan and its alternatives; `workloads` are the request's own, if it was asked before for other money.
+    Raises `UnaffordableError` as `make_plan` does."""
+    known = workloads or workloads_of(request, market)
+    choices, refused = _Searching(request, market, known, now).run()
+    refusals = summed_up(refused)
+    if not choices:
         raise UnaffordableError(
             "no machine on offer can train within this budget and its limits",
-            None if cheapest is None else cheapest.micros,
-            refusals,
+            cheapest_cap(refused),
+            [each.told for each in refusals],
         )
-    return max(plans, key=lambda plan: (plan.planned_steps, -plan.cost.p50, -plan.seconds.p50))
+    prefer = request.machine.prefer
+    best = best_of(choices, prefer)
+    planning = _planning(request, market, known, best.offer)
+    plan = planning.plan(best.window, best.usable)
+    return Search(
+        plan,
+        pareto_front(choices),
+        by_devices(choices, lambda among: best_of(among, prefer)),
+        refusals,
+        len(market.offers),
+    )
 
 
-def share_anew(
-    request: PlanRequest, offer: Offer, overheads: Overheads, allowances: Allowances, usable: int
-) -> tuple[StagePlan, ...]:
+def share_anew(request: PlanRequest, market: Market, offer: Offer, usable: int) -> tuple[StagePlan, ...]:
     """The parts of the stages when a lease that is under way has `usable` seconds left to its soft deadline."""
-    return _Planning(request, offer, overheads, allowances).share_out(usable)
+    return _planning(request, market, workloads_of(request, market), offer).share_out(usable)
 
 
-class _Planning:
-    """One request on one offer."""
+def workloads_of(request: PlanRequest, market: Market) -> Workloads:
+    """The work of the request's stages, to be reckoned when it is asked for."""
+    return Workloads(request.stages, request.subject, market.model, market.shardings)
 
-    def __init__(self, request: PlanRequest, offer: Offer, overheads: Overheads, allowances: Allowances) -> None:
+
+def allowances_of(base: Allowances, overheads: Overheads) -> Allowances:
+    """The upper bounds of an end for a model whose checkpoints take longer to write than a small one's."""
+    return replace(base, checkpoint=base.checkpoint + overheads.saving)
+
+
+def best_of(choices: Sequence[Choice], prefer: Prefer) -> Choice:
+    """The plan that trains most; of those, by what the user prefers.
+
+    Seconds that differ by less than anyone can foretell are the same: then the dollars decide.
+    """
+    most = max(each.done for each in choices)
+    able = [each for each in choices if each.done == most]
+    if prefer is Prefer.DOLLARS:
+        return min(able, key=lambda each: (each.cost, each.seconds, each.offer.id))
+    quickest = min(each.seconds for each in able)
+    as_quick = (each for each in able if each.seconds <= quickest * AS_QUICK)
+    return min(as_quick, key=lambda each: (each.cost, each.seconds, each.offer.id))
+
+
+def _planning(request: PlanRequest, market: Market, workloads: Workloads, offer: Offer) -> Planning:
+    overheads = overheads_of(market.providers[offer.provider], request.sizes)
+    return Planning(
+        request.stages,
+        workloads.on(offer.accelerator, offer.accelerator_count),
+        offer,
+        overheads,
+        allowances_of(market.allowances[offer.provider], overheads),
+        request.heldout_rows,
+    )
+
+
+class _Searching:
+    """One request on one market."""
+
+    def __init__(self, request: PlanRequest, market: Market, workloads: Workloads, now: datetime) -> None:
         self._request = request
-        self._offer = offer
-        self._overheads = overheads
-        self._allowances = allowances
-        self._steps = [self._step(stage) if stage.kind is StageKind.TRAIN else None for stage in request.stages]
-        self._costing = Costing(overheads, request.parameters)
+        self._market = market
+        self._workloads = workloads
+        self._now = now
+        self._overheads: dict[str, Overheads] = {}
 
-    def least_seconds(self) -> int:
-        """The shortest lease whose shares give every training a few steps, and every merge its time."""
-        trainings = self._trainings_least()
-        # With nothing left to train, the evaluation is what the lease is for.
-        rest = 0 if trainings else self._overheads.startup + EVALUATE_LEAST_SECONDS
-        seconds = self._overheads.provision + trainings + self._merges() + rest
-        return self._offer.billed_seconds(seconds + self._allowances.total + 1)
-
-    def _trainings_least(self) -> int:
-        """Seconds for the trainings to come that give each of them a few steps, shared out by their weights."""
-        open_ones = [(stage, step) for stage, step in zip(self._request.stages, self._steps, strict=True)
-                     if step is not None and not stage.done]  # fmt: skip
-        needs = [min(MIN_STEPS, self._remaining(stage)) * step.seconds for stage, step in open_ones]
-        starts = [self._start(stage) for stage, _ in open_ones]
-        return training_least(starts, needs, [stage.share for stage, _ in open_ones])
-
-    def _start(self, stage: StageRequest) -> int:
-        return 0 if stage.started else self._overheads.startup
-
-    def _merges(self) -> int:
-        """Seconds for all merges to come."""
-        return merge_share(self._costing) * sum(
-            stage.kind is StageKind.MERGE and not stage.done for stage in self._request.stages
-        )
-
-    def plan(self, now: datetime) -> Plan | None:
-        """None when the money or `max_seconds` is too short for it."""
-        request, offer = self._request, self._offer
-        window = open_window(request.available, offer, request.max_seconds, self._allowances, now)
-        if window is None or window.seconds < self.least_seconds():
-            return None
-        stages = self.share_out(window.seconds - self._allowances.total - self._overheads.provision)
-        seconds = self._seconds(stages, window)
-        cut = any(stage.planned_steps < stage.intended_steps for stage in stages)
-        return Plan(
-            offer=offer,
-            window=window,
-            stages=stages,
-            seconds=seconds,
-            cost=_cost(offer, seconds, window),
-            limit=window.limit if cut else None,
-            assumptions=self._assumptions(stages),
-        )
-
-    def share_out(self, usable: int) -> tuple[StagePlan, ...]:
-        """`usable` seconds, from a machine that is there to its soft deadline, for the stages still to be done."""
-        open_stages = [stage for stage in self._request.stages if not stage.done]
-        merges = self._merges()
-        trainings = [stage for stage in open_stages if stage.kind is StageKind.TRAIN]
-        starts, weights = [self._start(stage) for stage in trainings], [stage.share for stage in trainings]
-        evaluates = any(stage.kind is StageKind.EVALUATE for stage in open_stages)
-        evaluate = max(usable - merges, 0)
-        if weights:
-            evaluate = evaluate_share(usable - merges - sum(starts))
-            # An evaluation must not eat what a training needs for its first steps.
-            evaluate = evaluate if usable - merges - evaluate >= self._trainings_least() else 0
-        evaluate = evaluate if evaluates else 0
-        shares = iter(training_shares(usable - merges - evaluate, starts, weights))
-        return tuple(
-            self._stage(stage, step, shares, evaluate)
-            for stage, step in zip(self._request.stages, self._steps, strict=True)
-        )
-
-    def _stage(self, stage: StageRequest, step: StepTime | None, shares: Iterator[int], evaluate: int) -> StagePlan:
-        if step is not None:
-            return self._training(stage, step, 0 if stage.done else next(shares))
-        if stage.done:
-            return StagePlan(stage.kind, stage.title, 0, 0)
-        if stage.kind is StageKind.MERGE:
-            return StagePlan(stage.kind, stage.title, merge_share(self._costing), merge_expected(self._costing))
-        return StagePlan(stage.kind, stage.title, evaluate, self._evaluation(evaluate))
-
-    def _training(self, stage: StageRequest, step: StepTime, seconds: int) -> StagePlan:
-        remaining, start = self._remaining(stage), self._start(stage)
-        steps = max(min(remaining, int((seconds - start) / step.seconds)), 0)
-        expected = 0 if stage.done else start + math.ceil(steps * step.seconds)
-        intended = stage.steps_done if stage.done else remaining + stage.steps_done
-        return StagePlan(stage.kind, stage.title, seconds, expected, intended, steps + stage.steps_done, step.seconds)
-
-    def _evaluation(self, share: int) -> int:
-        last = next(
-            (stage, step) for stage, step in zip(reversed(self._request.stages), reversed(self._steps), strict=True)
-            if step is not None
-        )  # fmt: skip
-        shape = last[0].shape
-        per_row = last[1].seconds / (shape.micro_batch_size * shape.gradient_accumulation_steps)
-        return evaluate_expected(self._costing, self._request.heldout_rows, per_row, share)
-
-    def _remaining(self, stage: StageRequest) -> int:
-        if stage.done:
-            return 0
-        rows = UNKNOWN_ROWS if stage.rows is None else stage.rows
-        return max(stage.shape.steps(rows, self._offer.accelerator_count) - stage.steps_done, 0)
-
-    def _step(self, stage: StageRequest) -> StepTime:
-        """Measured where it was, else the prior, corrected by what another training of the run has shown."""
-        prior = self._prior(stage)
-        if stage.seconds_per_step is not None:
-            return StepTime.measured(stage.seconds_per_step)
-        known = [each for each in self._request.stages if each.seconds_per_step is not None]
-        if not known:
-            return prior
-        newest = known[-1]
-        assert newest.seconds_per_step is not None
-        return prior.scaled(newest.seconds_per_step / self._prior(newest).seconds, newest.title)
-
-    def _prior(self, stage: StageRequest) -> StepTime:
-        return step_seconds(stage.techniques, stage.shape, self._request.parameters, self._offer.accelerator)
-
-    def _seconds(self, stages: Sequence[StagePlan], window: Window) -> Estimate:
-        middle = slow = float(self._overheads.provision)
-        slow *= 1.5
-        for stage, step, request in zip(stages, self._steps, self._request.stages, strict=True):
-            middle += stage.expected
-            if step is not None and stage.expected:
-                start = self._start(request)
-                slow += start * 1.5 + (stage.expected - start) * step.spread
+    def run(self) -> tuple[list[Choice], list[Refused]]:
+        choices: list[Choice] = []
+        refused: list[Refused] = []
+        for kind, offers in self._market.book.groups.items():
+            found = self._unwanted(kind, offers[0]) or self._try(kind, offers[0])
+            if isinstance(found, Choice):
+                choices.append(found)
             else:
-                slow += min(stage.expected * EVALUATE_SPREAD, stage.seconds)
-        most = window.seconds
-        return Estimate(min(math.ceil(middle), most), min(math.ceil(slow), most), most)
+                refused.append(replace(found, count=len(offers)))
+        return choices, refused
 
-    def _assumptions(self, stages: Sequence[StagePlan]) -> tuple[Assumption, ...]:
-        offer, overheads, allowances = self._offer, self._overheads, self._allowances
-        price = Money(offer.rate.micros_per_hour).dollars()
-        return (
-            Assumption("dollars_per_hour", price, f"{offer.price_source}, {offer.priced_on.isoformat()}"),
-            *self._training_assumptions(),
-            Assumption("provision_seconds", str(overheads.provision), "setting"),
-            Assumption("startup_seconds", str(overheads.startup), "setting, for each training and merge"),
-            Assumption("detect_seconds", str(allowances.detect), "upper bound, setting"),
-            Assumption("checkpoint_seconds", str(allowances.checkpoint), "upper bound, setting"),
-            Assumption("teardown_seconds", str(allowances.teardown), "upper bound, setting"),
-            Assumption(
-                "evaluate_seconds",
-                str(sum(stage.seconds for stage in stages if stage.kind is StageKind.EVALUATE)),
-                "share of the window; 0 = left out, the budget goes to training",
-            ),
+    def _unwanted(self, kind: Kind, offer: Offer) -> Refused | None:
+        """What the user's own limits, or ignorance, rule out."""
+        request = self._request
+        if request.gpus is not None and kind.devices != request.gpus:
+            return Refused(offer, "gpus", f"has {kind.devices} accelerators, {request.gpus} were asked for")
+        if kind.devices > MOST_DEVICES:
+            return Refused(offer, "gpus", f"has {kind.devices} accelerators, {MOST_DEVICES} are the most that is used")
+        wishes = request.machine
+        if wishes.accelerators and kind.accelerator not in wishes.accelerators:
+            return Refused(offer, "accelerator", f"{', '.join(wishes.accelerators)} was asked for")
+        if wishes.spot is not None and kind.spot is not wishes.spot:
+            return Refused(offer, "spot", "is spot" if kind.spot else "is on demand")
+        if not offer.firm:
+            return Refused(offer, "price", "is an auction's floor, not a price that it can be had for")
+        # This machine is what there is, known or not; a stranger's speed would be a guess with somebody's money.
+        if kind.provider != LOCAL_PROVIDER and kind.accelerator not in GPUS:
+            return Refused(offer, "accelerator", f"nothing is known of the speed of {kind.accelerator}")
+        return None
+
+    def _try(self, kind: Kind, offer: Offer) -> Choice | Refused:
+        work = self._workloads.on(kind.accelerator, kind.devices)
+        if work.misfit:
+            return Refused(offer, "memory", work.misfit)
+        overheads = self._overheads_of(kind.provider)
+        priced = self._with_storage(offer)
+        allowances = allowances_of(self._market.allowances[kind.provider], overheads)
+        planning = Planning(self._request.stages, work, priced, overheads, allowances, self._request.heldout_rows)
+        window = open_window(self._request.available, priced, self._request.max_seconds, allowances, self._now)
+        usable = None if window is None else planning.usable(window)
+        if window is None or usable is None:
+            return self._too_short(planning, priced)
+        return self._choice(planning, priced, window, usable)
+
+    def _choice(self, planning: Planning, offer: Offer, window: Window, usable: int) -> Choice:
+        done, tokens, seconds = planning.outlook(usable)
+        seconds = min(seconds, window.seconds)
+        return Choice(
+            offer, window, usable, done, tokens, seconds, min(offer.cost(seconds).micros, window.reserve.micros)
         )
 
-    def _training_assumptions(self) -> list[Assumption]:
-        found: list[Assumption] = []
-        trainings = [(stage, step) for stage, step in zip(self._request.stages, self._steps, strict=True) if step]
-        for number, (stage, step) in enumerate(trainings, start=1):
-            suffix = f" {number}" if len(trainings) > 1 else ""
-            rows = "unknown" if stage.rows is None else str(stage.rows)
-            counted = "counted" if stage.rows is not None else f"{UNKNOWN_ROWS} assumed"
-            speed = f"{step.seconds:.3f} (p90 x{step.spread})"
-            found.append(Assumption(f"seconds_per_step{suffix}", speed, step.source))
-            found.append(Assumption(f"train_rows{suffix}", rows, counted))
-        return found
+    def _too_short(self, planning: Planning, offer: Offer) -> Refused:
+        least = planning.least_seconds()
+        limit = self._request.max_seconds
+        if limit is not None and limit < least:
+            return Refused(offer, "max_hours", f"max_hours leaves {limit} s, {least} s is the least", seconds=least)
+        cost = offer.cost(least)
+        return Refused(
+            offer, "budget", f"{least} s is the least that trains, which costs {cost.dollars()} dollars", cost.micros
+        )
+
+    def _overheads_of(self, provider: str) -> Overheads:
+        if provider not in self._overheads:
+            self._overheads[provider] = overheads_of(self._market.providers[provider], self._request.sizes)
+        return self._overheads[provider]
+
+    def _with_storage(self, offer: Offer) -> Offer:
+        """The machine with its disk: what is billed by the hour is one rate, whoever reckons with it."""
+        facts = self._market.providers[offer.provider]
+        storage = facts.storage_micros_per_gib_hour * disk_gib(self._request.sizes)
+        if not storage:
+            return offer
+        return replace(offer, rate=Rate(offer.rate.micros_per_hour + storage), storage_micros_per_hour=storage)
 
 
-def _cost(offer: Offer, seconds: Estimate, window: Window) -> Estimate:
-    reserve = window.reserve.micros
-    return Estimate(min(offer.cost(seconds.p50).micros, reserve), min(offer.cost(seconds.p90).micros, reserve), reserve)
+@lru_cache(maxsize=256)
+def disk_gib(sizes: Sizes) -> int:
+    """GiB that a run needs on its machine's disk: the system, the model, two checkpoints and the one being written, the
+    result."""
+    return SYSTEM_DISK_GIB + -(-(sizes.model + 3 * sizes.checkpoint + sizes.result) // GIB)

@@ -10,7 +10,7 @@ from orchestrator.domain.journal import Entry, EntryKind
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.observations import JobView
 from orchestrator.domain.run import Run
-from orchestrator.domain.stages import ExitCause, Stage, StageExit, StageKind, StageStatus
+from orchestrator.domain.stages import ExitCause, PeakMemory, Stage, StageExit, StageKind, StageStatus
 
 MAX_FAILURES = 3
 """Attempts at one stage that may fail without a new checkpoint between them."""
@@ -33,9 +33,14 @@ def _absorb_line(run: Run, stage: Stage, line: Mapping[str, JsonValue]) -> tuple
     event = line.get("event")
     if event == "begin":
         most = _count(line.get("max_steps"))
-        stage = replace(stage, max_steps=most, intended_steps=max(stage.intended_steps, most))
+        stage = replace(stage, max_steps=most, intended_steps=max(stage.intended_steps, most), peak_memory=None)
     elif event == "step":
-        stage = replace(stage, step=_count(line.get("step")), max_steps=_count(line.get("max_steps")))
+        stage = replace(
+            stage,
+            step=_count(line.get("step")),
+            max_steps=_count(line.get("max_steps")),
+            peak_memory=_peak(line, stage.peak_memory or PeakMemory()),
+        )
     elif event == "sized":
         seconds = line.get("seconds_per_step")
         if isinstance(seconds, int | float) and seconds > 0:
@@ -49,6 +54,17 @@ def _absorb_line(run: Run, stage: Stage, line: Mapping[str, JsonValue]) -> tuple
         subject = "tuned" if line.get("subject") == "adapter" else line.get("subject")
         stage = replace(stage, results=(*stage.results, {**line, "subject": subject}))
     return run, stage
+
+
+def _peak(line: Mapping[str, JsonValue], known: PeakMemory) -> PeakMemory | None:
+    """What is `known`, raised by what the line tells; None while there is nothing, as from a node of before."""
+    told = (
+        (known.device_reserved, line.get("device_reserved_peak_bytes")),
+        (known.device_allocated, line.get("device_allocated_peak_bytes")),
+        (known.process_resident, line.get("process_resident_peak_bytes")),
+    )
+    sizes = [max(held or 0, _count(size)) or None for held, size in told]
+    return PeakMemory(*sizes) if any(sizes) else None
 
 
 def _count(value: JsonValue) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
+from orchestrator.domain.cost.architecture import Architecture
+from orchestrator.domain.cost.tokens import TokenFacts
 from orchestrator.domain.ids import LeaseId, RunId, stage_id
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lifecycle import HOLDS_LEASE, Outcome, RunEvent, RunStatus, next_status
@@ -18,7 +21,8 @@ from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus,
 class DatasetRef:
     """Where the rows are: a local file or a hub id, their format, and how many are kept out of training.
 
-    `heldout_format` is that of the rows in `heldout_source`, None when it is the dataset's own.
+    `heldout_format` is that of the rows in `heldout_source`, None when it is the dataset's own. `tokens` are as the
+    first training that reads the rows will see them, None where model or rows are not here to be counted.
     """
 
     source: str
@@ -28,6 +32,7 @@ class DatasetRef:
     heldout_source: str | None = None
     is_local: bool = True
     heldout_format: str | None = None
+    tokens: TokenFacts | None = None
 
     @property
     def train_rows(self) -> int | None:
@@ -47,13 +52,33 @@ class Harness:
     limit: int | None = None
 
 
+class Prefer(StrEnum):
+    """What decides between plans that train the same."""
+
+    TIME = "time"
+    DOLLARS = "dollars"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineWishes:
+    """What the search for a machine keeps to: these `accelerators` (empty: any), `spot` only, none (False) or both."""
+
+    accelerators: tuple[str, ...] = ()
+    spot: bool | None = None
+    prefer: Prefer = Prefer.TIME
+
+
+ANY_MACHINE = MachineWishes()
+
+
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """The wish, validated and complete. It never changes.
 
     `stages` are what the strategy expands to, each training with its complete recipe; `preferences` are pairs for the
     trainings that need them, None when `dataset` holds them or none does; `harness` names further tasks to evaluate on;
-    `notes` are what was said to the user about the wish, such as a translated spelling.
+    `notes` are what was said to the user about the wish, such as a translated spelling. `architecture` is None where
+    the model's family is not known; `machine` narrows and steers the search for one.
     """
 
     strategy: str
@@ -70,6 +95,8 @@ class RunSpec:
     preferences: DatasetRef | None = None
     harness: Harness | None = None
     notes: tuple[str, ...] = ()
+    architecture: Architecture | None = None
+    machine: MachineWishes = ANY_MACHINE
 
     @property
     def trainings(self) -> tuple[StageSpec, ...]:

@@ -57,12 +57,23 @@ class StageExit:
 
 
 @dataclass(frozen=True, slots=True)
+class PeakMemory:
+    """Bytes at their highest in one attempt, on the fullest device or process; None for what was not measured. A
+    process on a CPU has only `process_resident`, which says nothing about a device."""
+
+    device_reserved: int | None = None
+    device_allocated: int | None = None
+    process_resident: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StageSpec:
     """What one stage of a run is to do; it never changes.
 
     For trainings: `recipe` is complete and in the trainer's keys, `share` weighs this training's part of the training
     time, `continues` says that it goes on with the adapter before it instead of a merged model, `cycle` of `cycles`
-    counts ReLoRA's. `on_pairs` trainings read the preference pairs themselves.
+    counts ReLoRA's. `on_pairs` trainings read the preference pairs themselves. `pinned` are the keys of the recipe that
+    the user chose, of those that a plan would choose otherwise.
     """
 
     kind: StageKind
@@ -73,6 +84,7 @@ class StageSpec:
     continues: bool = False
     cycle: int = 1
     cycles: int = 1
+    pinned: tuple[str, ...] = ()
 
     @property
     def on_pairs(self) -> bool:
@@ -86,7 +98,8 @@ class Stage:
     `planned_seconds` is its share of the window that later stages must leave free. `max_steps` is what the budget
     allows, `intended_steps` what the strategy would use. `attempt` counts every start, `failures` those since the last
     checkpoint that ended badly through no fault of their machine. `metrics_offset` counts the bytes of metrics read.
-    `checkpoint` is the newest thing that it made and that can be gone on from; `seconds_per_step` was measured.
+    `checkpoint` is the newest thing that it made and that can be gone on from; `seconds_per_step` and `peak_memory`
+    were measured.
     """
 
     id: StageId
@@ -107,6 +120,7 @@ class Stage:
     checkpoint: str | None = None
     seconds_per_step: float | None = None
     results: tuple[dict[str, JsonValue], ...] = field(default=())
+    peak_memory: PeakMemory | None = None
 
     @property
     def is_finished(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from orchestrator.domain.cost.calibration import Observation
 from orchestrator.domain.ids import LeaseId, RunId
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
 from orchestrator.domain.lease import Lease
@@ -58,6 +59,14 @@ class RunPage:
     next_after: RunId | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredObservation:
+    """An observation with its place among all; `seq` only grows."""
+
+    seq: int
+    observation: Observation
+
+
 class Store(Protocol):
     """Promises, proved by tests/contract/test_store.py on every adapter:
     - `create` keeps run, postings, entries and the idempotency record together or not at all. A known key with the
@@ -76,6 +85,9 @@ class Store(Protocol):
     - `open_leases` names every lease that is not closed, with its run.
     - `journal` returns a run's entries with seq > after in order of seq; seq only grows.
     - `beat` and `beats` keep the last sign of life of each part of the service.
+    - `record_observation` keeps one for each run, stage, attempt and quantity: the first; any later one is left out
+      silently. `NotFoundError` for a run that does not exist.
+    - `observations` returns at most `limit` of all runs, newest first, only those with seq < `before` if it is given.
     - No call keeps a transaction open after it returns.
     """
 
@@ -106,3 +118,7 @@ class Store(Protocol):
     def beat(self, part: str, at: datetime) -> None: ...
 
     def beats(self) -> Mapping[str, datetime]: ...
+
+    def record_observation(self, observation: Observation) -> None: ...
+
+    def observations(self, limit: int, before: int | None = None) -> tuple[StoredObservation, ...]: ...

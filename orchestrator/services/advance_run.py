@@ -1,4 +1,4 @@
-"""One tick of one run: load, observe, decide, save, pursue. Seconds long, idempotent, never in a transaction."""
+"""One tick of one run: load, observe, decide, save, pursue, learn. Seconds long, idempotent, never in a transaction."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from orchestrator.domain.run import Run
 from orchestrator.domain.stages import Stage, StageStatus
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import Compute, JobKey, JobOrder
-from orchestrator.ports.prices import Prices
 from orchestrator.ports.signals import Notify
 from orchestrator.ports.store import RunChange, RunRecord, Store
 from orchestrator.ports.trainer import Trainer
-from orchestrator.services.quote import market_of
+from orchestrator.services.learn import Learn
+from orchestrator.services.markets import Markets
 
 log = logging.getLogger(__name__)
 
@@ -36,18 +36,32 @@ def running_job(run: Run, lease: Lease | None) -> tuple[Stage, JobKey] | None:
     return stage, JobKey(run.id, lease.id, stage.id, stage.attempt)
 
 
+def _ended(before: Run, after: Run) -> tuple[Stage, ...]:
+    """The stages that are finished in `after` and were not in `before`."""
+    known = {stage.id for stage in before.stages if stage.is_finished}
+    return tuple(stage for stage in after.stages if stage.is_finished and stage.id not in known)
+
+
 class AdvanceRun:
     """Moves a run as far as the facts allow. Returns whether anything changed, so that a caller may tick again."""
 
     def __init__(
-        self, store: Store, compute: Compute, trainer: Trainer, prices: Prices, clock: Clock, notify: Notify
+        self,
+        store: Store,
+        compute: Compute,
+        trainer: Trainer,
+        markets: Markets,
+        clock: Clock,
+        notify: Notify,
+        learn: Learn,
     ) -> None:
         self._store = store
         self._compute = compute
         self._trainer = trainer
-        self._prices = prices
+        self._markets = markets
         self._clock = clock
         self._notify = notify
+        self._learn = learn
 
     def execute(self, run_id: RunId) -> bool:
         record = self._store.load(run_id)
@@ -63,13 +77,13 @@ class AdvanceRun:
             log.info("%s waits: %s", run_id, error)
             return False
         self._pursue(decision)
+        # Last of all: nothing that costs money waits for it, and a run goes on without it.
+        self._learn.execute(decision.run, _ended(record.run, decision.run))
         return changed
 
     def _observe(self, record: RunRecord) -> Facts:
         machine, job = self._look(record)
-        return Facts(
-            record.run, record.lease, record.postings, machine, job, market_of(self._prices), self._clock.now()
-        )
+        return Facts(record.run, record.lease, record.postings, machine, job, self._markets.market(), self._clock.now())
 
     def _look(self, record: RunRecord) -> tuple[MachineView | None, JobView | None]:
         lease = record.lease

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from orchestrator.domain.cost.layout import LAYOUT_KEYS
 from orchestrator.domain.errors import FieldProblem, InvalidInputError
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.money import SECONDS_PER_HOUR, Money, parse_dollars
 from orchestrator.domain.run import RunSpec
 from orchestrator.domain.stages import StageKind, StageSpec
-from orchestrator.domain.strategies import CUSTOM, Wishes, check_techniques, expand, find_strategy
+from orchestrator.domain.strategies import CUSTOM, Strategy, Wishes, check_techniques, expand, find_strategy
 from orchestrator.domain.techniques import techniques_in
 from orchestrator.ports.inputs import Inputs, ModelFacts
 from orchestrator.ports.trainer import Adoption, Trainer
 from orchestrator.services.adopted import named_in_recipe, otherwise_than_said, said_of_taken
 from orchestrator.services.harness import parse_harness
+from orchestrator.services.machine_wishes import parse_wishes
 from orchestrator.services.overrides import meant_for, own_overrides
-from orchestrator.services.rows import choose_rows
+from orchestrator.services.rows import Rows, choose_rows
+from orchestrator.services.tokens import with_tokens
+from orchestrator.services.told_rows import ToldTokens
 from orchestrator.services.trainings import fitted, settled
 
 MAX_HOURS = 24 * 30
@@ -37,6 +41,7 @@ class RunDraft:
     may be left out beside a recipe. `preferences` are pairs for a strategy that trains on them after another dataset;
     `merged` asks for the merged model; `harness` names tasks of lm-evaluation-harness. `training_overrides` are
     overrides for single trainings by their number, from "1": they come after `overrides`, which concern all of them.
+    `accelerators`, `spot` and `prefer` narrow and steer the search for a machine.
     """
 
     strategy: object
@@ -56,6 +61,9 @@ class RunDraft:
     harness: object = None
     seed: object = None
     name: str = ""
+    accelerators: object = None
+    spot: object = None
+    prefer: object = None
 
 
 class SpecifyRun:
@@ -65,8 +73,9 @@ class SpecifyRun:
         self._inputs = inputs
         self._trainer = trainer
 
-    def execute(self, draft: RunDraft) -> tuple[RunSpec, Money]:
-        """The spec and its cap. Raises `InvalidInputError` with every problem found."""
+    def execute(self, draft: RunDraft, told: ToldTokens | None = None) -> tuple[RunSpec, Money]:
+        """The spec and its cap; of `told` rows only their tokens are known. Raises `InvalidInputError` with every
+        problem found."""
         problems: list[FieldProblem] = []
         if draft.strategy is None and draft.recipe is None:
             raise InvalidInputError.of("strategy", "is required")
@@ -84,12 +93,16 @@ class SpecifyRun:
         model = _gather(problems, lambda: self._inputs.model(draft.model))
         understood = adopted is not None or draft.recipe is None
         stages = (_gather(problems, lambda: expand(strategy, _wishes(draft, adopted))) or ()) if understood else ()
-        rows = _gather(problems, lambda: choose_rows(self._inputs, draft, strategy, stages)) if stages else None
+        rows = _gather(problems, lambda: self._rows(draft, told, strategy, stages)) if stages else None
+        wishes = _gather(problems, lambda: parse_wishes(draft.accelerators, draft.spot, draft.prefer))
         if rows and from_recipe and (wrong := otherwise_than_said(from_recipe, rows.dataset.format)):
             problems.append(wrong)
         stages, notes = self._resolved(stages, draft, model, problems)
-        if problems or cap is None or model is None or rows is None:
+        if problems or cap is None or model is None or rows is None or wishes is None:
             raise InvalidInputError(problems)
+        seed = DEFAULT_SEED if seed is None else seed
+        if told is None:
+            rows = with_tokens(self._inputs, rows, model, stages, seed)
         spec = RunSpec(
             strategy=strategy.key,
             model=model.source,
@@ -97,7 +110,7 @@ class SpecifyRun:
             model_is_local=model.is_local,
             dataset=rows.dataset,
             stages=stages,
-            seed=DEFAULT_SEED if seed is None else seed,
+            seed=seed,
             name=name or "",
             gpus=gpus,
             max_seconds=max_seconds,
@@ -105,8 +118,25 @@ class SpecifyRun:
             preferences=rows.preferences,
             harness=harness,
             notes=(*(adopted.notes if adopted else ()), *taken_over, *rows.notes, *notes),
+            architecture=model.architecture,
+            machine=wishes,
         )
         return spec, cap
+
+    def _rows(self, draft: RunDraft, told: ToldTokens | None, strategy: Strategy, stages: Sequence[StageSpec]) -> Rows:
+        if told is None:
+            return choose_rows(self._inputs, draft, strategy, stages)
+        if draft.dataset is not None or draft.preferences is not None:
+            raise InvalidInputError.of("dataset_tokens", "is for a dataset that is not named; name it, or say its size")
+        return told.rows(stages)
+
+    def cap(self, budget: object) -> Money:
+        """The cap that `budget` says. Raises `InvalidInputError` naming it."""
+        return parse_dollars(budget, "budget")
+
+    def gpus(self, count: object) -> int | None:
+        """How many accelerators `count` says. Raises `InvalidInputError` naming `gpus`."""
+        return _whole(count, "gpus", 1, MAX_GPUS)
 
     def _adopted(self, draft: RunDraft, problems: list[FieldProblem]) -> Adoption | None:
         """A recipe of the user's own, read and understood."""
@@ -157,12 +187,18 @@ class SpecifyRun:
             answer = self._trainer.resolve(base, {**shared, **own[index].settings})
             notes.update(dict.fromkeys((*fitting, *answer.notes)))
             done, wrong = (stage, answer.problems) if answer.problems else settled(stage, answer.recipe, resolved)
+            done = replace(done, pinned=_pinned(draft, shared, own[index].settings))
             # A problem of the whole mapping names no key: whose it is shows when the shared ones stand alone.
             of_all = self._trainer.resolve(base, shared).problems if wrong else ()
             found.update(dict.fromkeys(own[index].as_written(problem, of_all) for problem in wrong))
             resolved.append(done)
         problems.extend(_where_written(problem, draft) for problem in found)
         return tuple(resolved), tuple(notes)
+
+
+def _pinned(draft: RunDraft, *chosen: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """Of what a plan decides, the keys that the person decided: all of them in a recipe of their own."""
+    return tuple(key for key in LAYOUT_KEYS if draft.recipe is not None or any(key in each for each in chosen))
 
 
 def _where_written(problem: FieldProblem, draft: RunDraft) -> FieldProblem:

@@ -1,45 +1,145 @@
-"""Say what a wish would buy, without starting or reserving anything."""
+"""Say what a wish would buy, without starting or reserving anything: one plan, or many side by side."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
-from orchestrator.domain.decision import Market
+from orchestrator.domain.cost.setup import Sharding
+from orchestrator.domain.errors import FieldProblem, InvalidInputError, UnaffordableError
 from orchestrator.domain.funding import plan_request
 from orchestrator.domain.money import Money
+from orchestrator.domain.offers import LOCAL_PROVIDER
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.planner import make_plan
+from orchestrator.domain.planner import Search, search, workloads_of
 from orchestrator.domain.run import RunSpec
 from orchestrator.ports.clock import Clock
-from orchestrator.ports.prices import Prices
 from orchestrator.services.draft import RunDraft, SpecifyRun
+from orchestrator.services.markets import Markets
+from orchestrator.services.told_rows import ToldTokens
+
+MOST_COMPARED = 200
+
+
+class Where(StrEnum):
+    """What a quote looks at."""
+
+    HERE = "here"
+    """Machines that a run can be launched on by this service."""
+    CLOUDS = "clouds"
+    """Everything that is known to be for rent."""
+    ANYWHERE = "anywhere"
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A validated wish, its cap and the plan that it would be run by."""
+    """A validated wish, its cap, the plan that it would be run by and what else there was to choose from.
+
+    `obstacles` say why a run of this plan could not be launched today; empty when it could.
+    """
 
     spec: RunSpec
     cap: Money
-    plan: Plan
+    found: Search
+    where: Where = Where.HERE
+    obstacles: tuple[str, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        return self.found.plan
 
 
-def market_of(prices: Prices) -> Market:
-    """What can be rented now."""
-    return Market(prices.offers(), prices.overheads(), prices.allowances())
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One wish among several: its quote, or why there is none and what the least cap would be (micro-dollars)."""
+
+    strategy: str
+    cap: Money
+    gpus: int | None
+    quote: Quote | None
+    refusal: str = ""
+    cheapest: int | None = None
 
 
 class QuoteRun:
-    """Plans a draft. Raises `InvalidInputError`, or `UnaffordableError` with the cheapest cap."""
+    """Plans drafts. Raises `InvalidInputError`, or `UnaffordableError` with the cheapest cap."""
 
-    def __init__(self, specify: SpecifyRun, prices: Prices, clock: Clock) -> None:
+    def __init__(self, specify: SpecifyRun, markets: Mapping[Where, Markets], clock: Clock) -> None:
         self._specify = specify
-        self._prices = prices
+        self._markets = markets
         self._clock = clock
 
-    def execute(self, draft: RunDraft) -> Quote:
-        spec, cap = self._specify.execute(draft)
+    def execute(self, draft: RunDraft, where: object = None, told: ToldTokens | None = None) -> Quote:
+        place = parse_where(where)
+        spec, cap = self._specify.execute(draft, told)
         request = plan_request(spec, (), cap, spec.max_seconds)
-        market = market_of(self._prices)
-        plan = make_plan(request, market.offers, market.overheads, market.allowances, self._clock.now())
-        return Quote(spec, cap, plan)
+        found = search(request, self._markets[place].market(), self._clock.now())
+        return Quote(spec, cap, found, place, _obstacles(found.plan, told))
+
+    def compare(
+        self,
+        draft: RunDraft,
+        strategies: Sequence[object],
+        budgets: Sequence[object],
+        gpus: Sequence[object],
+        where: object = None,
+        told: ToldTokens | None = None,
+    ) -> tuple[Compared, ...]:
+        """Every strategy with every budget and count of accelerators, in this order. What cannot be planned says so in
+        its place; what is not valid raises `InvalidInputError`."""
+        if len(strategies) * len(budgets) * len(gpus) > MOST_COMPARED:
+            raise InvalidInputError.of("strategies", f"together with budgets and gpus these are over {MOST_COMPARED}")
+        place = parse_where(where)
+        return tuple(
+            compared
+            for strategy in strategies
+            for compared in self._compare(replace(draft, strategy=strategy), budgets, gpus, place, told)
+        )
+
+    def _compare(
+        self,
+        draft: RunDraft,
+        budgets: Sequence[object],
+        gpus: Sequence[object],
+        place: Where,
+        told: ToldTokens | None,
+    ) -> Iterator[Compared]:
+        market, now = self._markets[place].market(), self._clock.now()
+        caps = [self._specify.cap(each) for each in budgets]
+        counts = [self._specify.gpus(each) for each in gpus]
+        spec, _ = self._specify.execute(replace(draft, budget=budgets[0], gpus=None), told)
+        request = plan_request(spec, (), caps[0], spec.max_seconds)
+        workloads = workloads_of(request, market)
+        for cap in caps:
+            for count in counts:
+                asked = replace(spec, gpus=count)
+                try:
+                    found = search(replace(request, available=cap, gpus=count), market, now, workloads)
+                except UnaffordableError as error:
+                    yield Compared(spec.strategy, cap, count, None, str(error), error.cheapest_micros)
+                else:
+                    quote = Quote(asked, cap, found, place, _obstacles(found.plan, told))
+                    yield Compared(spec.strategy, cap, count, quote)
+
+
+def parse_where(value: object) -> Where:
+    """Raises `InvalidInputError` naming `where`."""
+    if value is None:
+        return Where.HERE
+    try:
+        return Where(str(value))
+    except ValueError:
+        known = ", ".join(each.value for each in Where)
+        raise InvalidInputError([FieldProblem("where", f"must be one of {known}")]) from None
+
+
+def _obstacles(plan: Plan, told: ToldTokens | None) -> tuple[str, ...]:
+    found = []
+    if plan.offer.provider != LOCAL_PROVIDER:
+        found.append(f"this service does not rent machines of {plan.offer.provider} yet: it runs on its own machine")
+    if any(stage.layout is not None and stage.layout.sharding is not Sharding.NONE for stage in plan.stages):
+        found.append("weights split over several devices have not been tried with this trainer yet")
+    if told is not None:
+        found.append("the dataset is a number of tokens: name one to run on")
+    return tuple(found)

@@ -15,11 +15,9 @@ from orchestrator.domain.lease import Lease
 from orchestrator.domain.ledger import Balance, Posting, fold
 from orchestrator.domain.model_card import CARD
 from orchestrator.domain.money import ZERO, Money
-from orchestrator.domain.offers import Offer
 from orchestrator.domain.run import Run
 from orchestrator.ports.artifacts import Artifact, Artifacts, LogSlice
 from orchestrator.ports.clock import Clock
-from orchestrator.ports.prices import Prices
 from orchestrator.ports.store import RunQuery, RunRecord, Store
 from orchestrator.services.results import ResultReading, marked, read_baseline, read_result, write_card
 
@@ -61,10 +59,9 @@ class File:
 class ReadRuns:
     """Every method raises `NotFoundError` for a run that does not exist."""
 
-    def __init__(self, store: Store, artifacts: Artifacts, prices: Prices, clock: Clock) -> None:
+    def __init__(self, store: Store, artifacts: Artifacts, clock: Clock) -> None:
         self._store = store
         self._artifacts = artifacts
-        self._prices = prices
         self._clock = clock
 
     def one(self, run_id: RunId) -> RunReading:
@@ -108,9 +105,6 @@ class ReadRuns:
     def log(self, run_id: RunId, offset: int, limit: int) -> LogSlice:
         self._store.load(run_id)
         return self._artifacts.log(run_id, offset, limit)
-
-    def offers(self) -> tuple[Offer, ...]:
-        return self._prices.offers()
 
     def _reading(self, record: RunRecord) -> RunReading:
         now = self._clock.now()

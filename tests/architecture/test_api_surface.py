@@ -20,6 +20,7 @@ PROMISED = {
     ("POST", "/runs/{run_id}/budget"), ("GET", "/runs/{run_id}/ledger"), ("GET", "/runs/{run_id}/metrics"),
     ("GET", "/runs/{run_id}/logs"), ("GET", "/runs/{run_id}/artifacts"), ("GET", "/runs/{run_id}/artifacts/{path}"),
     ("GET", "/runs/{run_id}/events"), ("POST", "/quotes"), ("GET", "/strategies"), ("GET", "/offers"),
+    ("GET", "/calibration"),
     ("POST", "/datasets"), ("GET", "/datasets"), ("GET", "/datasets/{dataset_id}"),
     ("GET", "/runs/{run_id}/card"), ("POST", "/runs/{run_id}/push"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/problems/{slug}"),

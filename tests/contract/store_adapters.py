@@ -21,7 +21,7 @@ from tests.postgres import PostgresServer
 ADAPTERS = ("memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 SQL_ADAPTERS = ADAPTERS[1:]
 
-_TABLES = "idempotency_keys, journal_entries, postings, leases, beats, runs"
+_TABLES = "observations, idempotency_keys, journal_entries, postings, leases, beats, runs"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from orchestrator.domain.budget import Allowances, Limit, Window
+from orchestrator.domain.cost.calibration import Observation, Quantity
 from orchestrator.domain.ids import LeaseId, RunId, lease_id
 from orchestrator.domain.journal import Entry, EntryKind
 from orchestrator.domain.json_value import JsonValue
@@ -54,6 +55,14 @@ def make_posting(run_id: RunId, key: str = "grant:cap", lease: LeaseId | None = 
 
 def make_entry(run_id: RunId, key: str, kind: EntryKind = EntryKind.NOTE, **data: JsonValue) -> Entry:
     return Entry(run_id, kind, NOON, key, data)
+
+
+def make_observation(run_id: RunId, **fields: Any) -> Observation:
+    whole = Observation(
+        run_id, 0, 1, NOON, "axolotl", "H200", 1, "lora", "bf16", "owner/model", Quantity.SECONDS_PER_STEP,
+        predicted=1.0, predicted_low=0.8, predicted_high=1.25, actual=1.1,
+    )  # fmt: skip
+    return dataclasses.replace(whole, **fields)
 
 
 def created(store: Store, number: int = 1, **fields: Any) -> Run:

@@ -26,6 +26,7 @@ from tests.contract.store_examples import (
     keys,
     make_entry,
     make_lease,
+    make_observation,
     make_posting,
     make_run,
     rented,
@@ -261,6 +262,8 @@ def test_no_call_keeps_a_transaction_open(site: StoreSite) -> None:
         "journal": lambda: store.journal(run.id, 0, 1),
         "beat": lambda: store.beat("api", NOON),
         "beats": store.beats,
+        "record_observation": lambda: store.record_observation(make_observation(run.id)),
+        "observations": lambda: store.observations(1),
     }
     promised = {name for name in vars(Store) if not name.startswith("_")}
     assert promised <= set(calls)

@@ -44,6 +44,9 @@ def trained(runs: TechniqueRuns, folder: Path, **keys: Any) -> dict[str, Any]:
     verdict = job.start().finish()
     assert verdict["cause"] == "completed", verdict["message"]
     assert "cpu" not in job.events("begin")[0]["device"]
+    for step in job.events("step"):
+        assert step["device_reserved_peak_bytes"] >= step["device_allocated_peak_bytes"] > 0
+        assert "process_resident_peak_bytes" not in step
     return {**probed(job), "verdict": verdict}
 
 

@@ -24,7 +24,7 @@ from orchestrator.ports.store import RunChange
 from tests.contract.store_examples import filled
 
 DATABASES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
-TABLES = {"runs", "leases", "postings", "journal_entries", "idempotency_keys", "beats"}
+TABLES = {"runs", "leases", "postings", "journal_entries", "idempotency_keys", "beats", "observations"}
 
 
 @pytest.fixture(params=DATABASES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -103,6 +104,26 @@ def test_the_pilot_shortens_the_run_to_its_deadline_and_anneals_the_learning_rat
     assert max(rates) == pytest.approx(2e-4, rel=0.05)
 
 
+def test_the_pace_is_measured_again_after_sixty_steps_and_every_step_tells_its_peak_memory(
+    tmp_path: Path, rows: Path, model: Path
+) -> None:
+    job = train(make_job(tmp_path / "job", rows), model, **LORA, max_steps=64, save_steps=20)
+    assert job.finish()["cause"] == "completed"
+
+    assert [(event["step"], event["reason"]) for event in job.events("sized")] == [(6, "pilot"), (60, "pilot")]
+    steps = job.events("step")
+    elapsed = [step["elapsed_seconds"] for step in steps[:60]]
+    settled = [after - before for before, after in itertools.pairwise(elapsed)]
+    early, late = job.events("sized")
+    assert min(settled) < late["seconds_per_step"] < max(settled)
+    print(f"six steps: {early['seconds_per_step']:.4f} s, sixty: {late['seconds_per_step']:.4f} s")
+    peaks = [event["process_resident_peak_bytes"] for event in steps]
+    assert 100_000_000 < min(peaks) <= max(peaks) < 10_000_000_000
+    # The kernel counts pages in batches, so a peak can seem to fall by a few of them.
+    assert peaks[-1] > 0.99 * max(peaks)
+    assert not any("device_reserved_peak_bytes" in event for event in steps), "a CPU has no device's memory to tell of"
+
+
 def test_a_stopped_trainer_is_killed_at_the_hard_deadline_and_its_last_checkpoint_stands(
     tmp_path: Path, rows: Path, model: Path
 ) -> None:
@@ -145,6 +166,7 @@ def test_two_ranks_stop_together_at_a_stop_request(tmp_path: Path, rows: Path, m
 
     assert verdict["cause"] == "stop_requested"
     assert job.events("begin")[0]["world_size"] == 2
+    assert all(event["process_resident_peak_bytes"] > 100_000_000 for event in job.events("step"))
     assert len(job.events("end")) == 1
     assert json.loads((Path(verdict["checkpoint"]) / "latticeforge_checkpoint.json").read_text())["tokens"] > 0
 

@@ -20,15 +20,19 @@ from orchestrator.domain.ids import LeaseId, RunId, lease_id
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.money import ZERO, Money, Rate
 from orchestrator.domain.offers import Offer
+from orchestrator.domain.providers import ProviderFacts
 from orchestrator.domain.run import Run
-from orchestrator.domain.shares import Overheads
 from orchestrator.ports.store import RunChange, RunRecord
 from orchestrator.services.advance_run import AdvanceRun
 from orchestrator.services.cancel_run import CancelRun
+from orchestrator.services.current_model import CurrentModel
 from orchestrator.services.guard_budgets import GuardBudgets
+from orchestrator.services.learn import Learn
+from orchestrator.services.learned import Learned
+from orchestrator.services.markets import Markets
 from orchestrator.services.reap import Reap
 from orchestrator.services.top_up_budget import TopUpBudget
-from tests.unit.domain.making import spec
+from tests.unit.domain.making import facts, spec
 
 ALLOWANCES = Allowances(detect=15, checkpoint=20, teardown=30)
 
@@ -42,8 +46,8 @@ class SimulatedPrices:
     def offers(self) -> tuple[Offer, ...]:
         return (self.offer,)
 
-    def overheads(self) -> dict[str, Overheads]:
-        return {self.offer.provider: Overheads(provision=60, startup=30)}
+    def facts(self) -> dict[str, ProviderFacts]:
+        return {self.offer.provider: facts(self.offer.provider, provision=60, startup=30)}
 
     def allowances(self) -> dict[str, Allowances]:
         return {self.offer.provider: ALLOWANCES}
@@ -71,7 +75,15 @@ class Simulation:
         self.guard_alive = True
         notify, wakeup = MemoryNotify(), MemoryWakeup()
         self._ids = SequenceIds()
-        self._advance = AdvanceRun(self.store, self.compute, AxolotlTrainer("cuda"), self.prices, self.clock, notify)
+        self._advance = AdvanceRun(
+            self.store,
+            self.compute,
+            AxolotlTrainer("cuda"),
+            Markets(self.prices, CurrentModel(Learned(self.store, self.clock))),
+            self.clock,
+            notify,
+            Learn(self.store),
+        )
         self._guard = GuardBudgets(self.store, self.compute, self.clock)
         self._reap = Reap(self.store, self.compute)
         self.cancel = CancelRun(self.store, self.clock, wakeup, notify)

@@ -17,8 +17,9 @@ from workers.node.clock import Clock
 from workers.node.horizon import Horizon
 from workers.node.job import Job, TrainTask
 from workers.node.journal import Journal
+from workers.node.memory import peak_memory
 from workers.node.orders import Orders
-from workers.node.sizing import Pace, Room, reviewed_next, sized_steps
+from workers.node.sizing import MEASURED_STEPS, Pace, Room, reviewed_next, sized_steps
 from workers.node.token_count import TokenCount
 
 OBJECTIVE = ("rewards/", "logps/", "logits/", "log_odds_", "nll_loss")
@@ -101,8 +102,8 @@ class DeadlineCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Measure the step, then let all ranks take one decision: stop, or end at another step."""
-        if self._in_pilot(state.global_step) and args.device.type == "cuda":
-            torch.cuda.synchronize(args.device)  # kernels run behind the clock; the pilot's few steps must be true
+        if args.device.type == "cuda" and self._must_be_true(state.global_step):
+            torch.cuda.synchronize(args.device)  # kernels run behind the clock
         self._pace.add(self._clock.monotonic() - self._step_mark)
         self._last_step = state.global_step
         self._orders.refresh()
@@ -119,7 +120,7 @@ class DeadlineCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
         """One `step` line for each log of the training loss."""
-        del args, control
+        del control
         if logs is None or "loss" not in logs:
             return
         now, tokens = self._clock.monotonic(), self._tokens.total()
@@ -135,6 +136,7 @@ class DeadlineCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
             tokens=tokens,
             tokens_per_second=rate,
             elapsed_seconds=now - self._begun_at,
+            **peak_memory(args.device, args.world_size),
             **_objective(logs),
         )
         self._logged_at, self._logged_tokens = now, tokens
@@ -200,7 +202,7 @@ class DeadlineCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
     def _sizing_reason(self, step: int) -> str | None:
         if self._orders.moves != self._moves_seen and not self._in_pilot(step):
             return "deadlines_moved"
-        if self._task.pilot_steps and step == self._first_step + self._task.pilot_steps:
+        if self._task.pilot_steps and step - self._first_step in {self._task.pilot_steps, MEASURED_STEPS}:
             return "pilot"
         return "pace" if self._review_at is not None and step >= self._review_at else None
 
@@ -232,6 +234,10 @@ class DeadlineCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
 
     def _in_pilot(self, step: int) -> bool:
         return step < self._first_step + self._task.pilot_steps
+
+    def _must_be_true(self, step: int) -> bool:
+        """Whether the clock must not run ahead: in the pilot, whose steps are few, and where it is measured again."""
+        return self._in_pilot(step) or step - self._first_step == MEASURED_STEPS
 
     def _mark(self) -> None:
         self._step_mark = self._event_mark = self._clock.monotonic()

@@ -15,6 +15,10 @@ PILOT_MARGIN = 1.03
 
 MIN_SAMPLES_FOR_PACE = 16
 
+MEASURED_STEPS = 60
+"""So many steps into a process the pace is known well enough to size the run once more, up as well as down: a pilot of
+six that was slow by chance must not cost a tenth of the training."""
+
 
 @dataclass(frozen=True, slots=True)
 class Room:

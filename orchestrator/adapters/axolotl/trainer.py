@@ -102,9 +102,12 @@ def _request(run: Run, stage: Stage, plan: Plan) -> TrainConfigRequest:
     gpus = plan.offer.accelerator_count
     # Axolotl takes a warm-up in steps or as a share, not both; the steps are known here.
     recipe = {key: value for key, value in spec.recipe.items() if key != "warmup_ratio"}
-    shape, rows = TrainingShape.from_recipe(recipe), run.spec.rows_of(spec)
-    steps = shape.max_steps if rows.train_rows is None else shape.steps(rows.train_rows, gpus)
-    expected = plan.stages[run.index_of(stage)].intended_steps if steps is None else steps
+    part, rows = plan.stages[run.index_of(stage)], run.spec.rows_of(spec)
+    if part.layout is not None:
+        recipe |= part.layout.settings()
+    shape, expected = TrainingShape.from_recipe(recipe), part.intended_steps
+    # How many bins packed rows fill is known for sure only when they are packed.
+    is_sure = rows.train_rows is not None and recipe.get("sample_packing") is not True
     return TrainConfigRequest(
         base_model=run.base_of(stage),
         technique_config=recipe,
@@ -117,7 +120,7 @@ def _request(run: Run, stage: Stage, plan: Plan) -> TrainConfigRequest:
         gradient_accumulation_steps=shape.gradient_accumulation_steps,
         sequence_len=shape.sequence_len,
         num_epochs=shape.num_epochs,
-        max_steps=steps,
+        max_steps=expected if is_sure else shape.max_steps,
         learning_rate=_learning_rate(recipe),
         warmup_steps=_warmup_steps(spec.recipe, expected),
         save_steps=min(max(1, expected // CHECKPOINTS_PER_RUN), LONGEST_BETWEEN_CHECKPOINTS),

@@ -21,7 +21,7 @@ def run_columns(run: Run) -> dict[str, Any]:
         "version": run.version,
         "status": run.status.value,
         "strategy": run.spec.strategy,
-        "name": _legible(run.spec.name),
+        "name": legible(run.spec.name),
         "created_at": run.created_at,
         "wake_at": run.wake_at,
         "ended_at": run.ended_at,
@@ -100,6 +100,6 @@ def entry_of(row: EntryRow) -> StoredEntry:
     return StoredEntry(row.seq, entry)
 
 
-def _legible(text: str) -> str:
+def legible(text: str) -> str:
     """`text` without what a PostgreSQL column cannot hold (NUL, lone surrogates); the document keeps the original."""
     return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")

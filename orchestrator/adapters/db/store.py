@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from orchestrator.adapters.codec import DocumentError
 from orchestrator.adapters.db.engine import Database, lock
+from orchestrator.adapters.db.observations import keep_first, newest
 from orchestrator.adapters.db.rows import (
     entry_of,
     entry_row,
@@ -25,6 +26,7 @@ from orchestrator.adapters.db.rows import (
     run_of,
 )
 from orchestrator.adapters.db.tables import BeatRow, EntryRow, IdempotencyRow, LeaseRow, PostingRow, RunRow
+from orchestrator.domain.cost.calibration import Observation
 from orchestrator.domain.errors import ConflictError, LedgerError, NotFoundError, StaleVersionError
 from orchestrator.domain.ids import LeaseId, RunId
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
@@ -32,7 +34,7 @@ from orchestrator.domain.lease import Lease
 from orchestrator.domain.ledger import Posting
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.run import Run
-from orchestrator.ports.store import IdempotencyRecord, RunChange, RunPage, RunQuery, RunRecord
+from orchestrator.ports.store import IdempotencyRecord, RunChange, RunPage, RunQuery, RunRecord, StoredObservation
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +165,15 @@ class SqlStore:
     def beats(self) -> Mapping[str, datetime]:
         with self.database.reading() as session:
             return {row.part: row.at for row in session.exec(select(BeatRow))}
+
+    def record_observation(self, observation: Observation) -> None:
+        with self.database.writing() as session:
+            _run_row(session, observation.run_id)
+            keep_first(session, observation)
+
+    def observations(self, limit: int, before: int | None = None) -> tuple[StoredObservation, ...]:
+        with self.database.reading() as session:
+            return newest(session, limit, before)
 
 
 def _readable(rows: Iterable[RowT], read: Callable[[RowT], ReadT]) -> list[ReadT]:

@@ -127,6 +127,35 @@ class EntryRow(Row, table=True):
     data: dict[str, Any] = Field(sa_type=JSON)
 
 
+class ObservationRow(Row, table=True):
+    """One quantity of one attempt at a stage, foretold and measured; rows are only ever added. No document: a person
+    can read it with SQL."""
+
+    __tablename__ = "observations"
+    __table_args__ = (
+        UniqueConstraint("run_id", "stage_index", "attempt", "quantity"),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: int | None = Field(default=None, primary_key=True, sa_type=_NUMBER)
+    run_id: str = Field(foreign_key="runs.id")
+    stage_index: int
+    attempt: int
+    at: datetime
+    framework: str
+    gpu: str
+    gpu_count: int
+    method: str
+    precision: str
+    model: str
+    quantity: str
+    predicted: float
+    predicted_low: float
+    predicted_high: float
+    actual: float
+    correction: float
+
+
 class IdempotencyRow(Row, table=True):
     """A client's key, a digest of what it asked for, and the run that was made."""
 

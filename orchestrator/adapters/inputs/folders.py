@@ -14,12 +14,14 @@ from orchestrator.adapters.inputs.parameters import guess_from_name
 from orchestrator.adapters.inputs.permitted import PermittedFolders
 from orchestrator.adapters.inputs.seen_rows import SeenRows
 from orchestrator.adapters.inputs.task_files import TASK_FOLDER, refuse_lacking_tasks
+from orchestrator.adapters.inputs.tokenizing.counter import TokenCounter, reading_of
 from orchestrator.adapters.inputs.uploads import FolderDatasets
+from orchestrator.domain.cost.tokens import TokenFacts
 from orchestrator.domain.errors import InvalidInputError, NotFoundError
 from orchestrator.domain.formats import FORMATS, PAIRS_IN_WORDS, comparable_formats
 from orchestrator.domain.ids import DatasetId, is_dataset_id, is_hub_id
 from orchestrator.domain.run import DatasetRef
-from orchestrator.ports.inputs import ModelFacts
+from orchestrator.ports.inputs import AS_USUAL, ModelFacts, TokenWish
 
 HELDOUT_NAME = "heldout.jsonl"
 HELDOUT_PERCENT = 5
@@ -37,6 +39,7 @@ class FolderInputs:
     `uploads`, or a hub's `owner/name`, optionally with its format: `owner/name:messages` (alpaca when nothing is said).
     Relative names are looked for in the roots first, so that a folder there shadows a hub id. `default_heldout` belongs
     to the defaults alone. Without `configs` no hub is asked what a model there is.
+    What datasets are in tokens is kept in the folder `counts`.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class FolderInputs:
         default_preferences: str | None = None,
         uploads: FolderDatasets | None = None,
         configs: HubConfigs | None = None,
+        counts: Path | None = None,
     ) -> None:
         self._default_model = default_model
         self._default_dataset = default_dataset
@@ -56,6 +60,7 @@ class FolderInputs:
         self._uploads = uploads
         self._configs = configs
         self._seen = SeenRows()
+        self._counter = TokenCounter(counts)
         named = (default_model, default_dataset, default_heldout, default_preferences)
         defaults = (Path(name) for name in named if name is not None)
         self._permitted = PermittedFolders((*roots, *(path for path in defaults if path.is_absolute())))
@@ -68,6 +73,19 @@ class FolderInputs:
         if is_hub_id(name):
             return self._hub_model(name)
         raise InvalidInputError.of("model", "is not there; name a model's folder, or owner/name of a hub")
+
+    def tokens(
+        self, dataset: DatasetRef, model: ModelFacts, sequence_len: int, how: TokenWish = AS_USUAL
+    ) -> TokenFacts | None:
+        if not (dataset.is_local and model.is_local):
+            return None
+        reading = reading_of(dataset.format, sequence_len, how.excess, least=how.least, chosen=how.chosen)
+        try:
+            return self._counter.facts(
+                dataset, Path(model.source), reading, how.seed, chosen=how.chosen, field=how.field
+            )
+        except OSError as error:
+            raise InvalidInputError.of(how.field, f"cannot be read: {error.strerror}") from error
 
     def task_folder(self, name: str, tasks: Sequence[str]) -> str:
         folder = self._permitted.find(name, TASK_FOLDER)

@@ -9,7 +9,7 @@ from functools import cached_property
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.money import Rate
 from orchestrator.domain.offers import LOCAL_PROVIDER, Offer
-from orchestrator.domain.shares import Overheads
+from orchestrator.domain.providers import ProviderFacts, Spread
 from orchestrator.ports.clock import Clock
 
 NO_GPU = "CPU"
@@ -29,13 +29,13 @@ class LocalPrices:
         self,
         micros_per_device_hour: int,
         allowances: Allowances,
-        overheads: Overheads,
+        startup_seconds: int,
         clock: Clock,
         gpus: int | None = None,
     ) -> None:
         self._rate = Rate(micros_per_device_hour)
         self._allowances = allowances
-        self._overheads = overheads
+        self._facts = _facts(startup_seconds, allowances)
         self._clock = clock
         self._gpus = gpus
 
@@ -43,8 +43,8 @@ class LocalPrices:
         accelerator, most = self._accelerators
         return tuple(self._offer(accelerator, count) for count in range(1, most + 1))
 
-    def overheads(self) -> Mapping[str, Overheads]:
-        return {LOCAL_PROVIDER: self._overheads}
+    def facts(self) -> Mapping[str, ProviderFacts]:
+        return {LOCAL_PROVIDER: self._facts}
 
     def allowances(self) -> Mapping[str, Allowances]:
         return {LOCAL_PROVIDER: self._allowances}
@@ -75,6 +75,25 @@ class LocalPrices:
             price_source="setting, dollars per device-hour",
             capacity=1,
         )
+
+
+def _facts(startup_seconds: int, allowances: Allowances) -> ProviderFacts:
+    """This machine: there at once, with the trainer on it."""
+    setting = "setting, LATTICEFORGE_LOCAL_STARTUP_SECONDS"
+    return ProviderFacts(
+        name=LOCAL_PROVIDER,
+        billing_quantum_seconds=1,
+        minimum_seconds=1,
+        provision=Spread(1.0, 2.0, "a process is started"),
+        image_pull=Spread(0.0, 0.0, "the trainer is installed"),
+        download_bytes_per_second=Spread(100e6, 20e6, "believed: a fast and a slow line to the model hub"),
+        teardown=Spread(1.0, float(allowances.teardown), "processes are ended"),
+        storage_micros_per_gib_hour=0,
+        spot_notice_seconds=None,
+        autostop=True,
+        source="this machine",
+        startup=Spread(float(startup_seconds), 2.0 * startup_seconds, setting),
+    )
 
 
 def _gpu_names() -> list[str]:

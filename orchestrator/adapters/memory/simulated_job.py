@@ -59,6 +59,7 @@ class SimulatedJob:
         if order.kind is StageKind.TRAIN and self._train.get("resume_from") != "latest":
             folder.checkpoint_step = 0  # a fresh start never takes older checkpoints for its own
         self._step = folder.checkpoint_step
+        self._begun_at = now
         configured = (order.config or {}).get("max_steps")
         self._intended = configured if isinstance(configured, int) else world.intended_steps
         self._max_steps = self._intended
@@ -104,6 +105,7 @@ class SimulatedJob:
     def _training(self) -> Iterator[datetime]:
         yield from self._preparing()
         self._write("begin", pid=1, step=self._step, max_steps=self._max_steps, world_size=1, device="simulated")
+        self._begun_at = self._now
         pilot_ends = self._step + int(str(self._train.get("pilot_steps", 6)))
         while self._step < self._max_steps:
             if (reason := self._reason_to_stop()) is not None:
@@ -182,7 +184,14 @@ class SimulatedJob:
 
     def _write_step(self) -> None:
         progress = {"step": self._step, "max_steps": self._max_steps, "epoch": round(self._step / self._intended, 4)}
-        self._write("step", **progress, loss=loss_after(self._step), learning_rate=1e-4, tokens=self._step * 1000)
+        elapsed = (self._now - self._begun_at).total_seconds()
+        told = {"tokens": self._step * 1000, "elapsed_seconds": elapsed}
+        self._write("step", **progress, **told, loss=loss_after(self._step), learning_rate=1e-4, **self._peak())
+
+    def _peak(self) -> dict[str, JsonValue]:
+        """What a node with a GPU would tell of its memory; nothing in a world that does not say."""
+        peak = self._world.peak_memory_bytes
+        return {"device_reserved_peak_bytes": peak, "device_allocated_peak_bytes": peak * 9 // 10} if peak else {}
 
     def _crashes(self) -> bool:
         if self._faults.crash_steps[:1] != [self._step]:

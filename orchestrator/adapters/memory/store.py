@@ -11,6 +11,7 @@ from itertools import count, islice
 
 from orchestrator.adapters.codec import decode, encode, encode_object
 from orchestrator.domain.baseline import offered_key
+from orchestrator.domain.cost.calibration import Observation, Quantity
 from orchestrator.domain.errors import ConflictError, LedgerError, NotFoundError, StaleVersionError
 from orchestrator.domain.ids import LeaseId, RunId
 from orchestrator.domain.journal import Entry, EntryKind, StoredEntry
@@ -18,7 +19,7 @@ from orchestrator.domain.lease import Lease
 from orchestrator.domain.ledger import Posting
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.run import Run
-from orchestrator.ports.store import IdempotencyRecord, RunChange, RunPage, RunQuery, RunRecord
+from orchestrator.ports.store import IdempotencyRecord, RunChange, RunPage, RunQuery, RunRecord, StoredObservation
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -39,6 +40,7 @@ class MemoryStore:
         self._seq = count(1)
         self._keys: dict[str, tuple[str, RunId]] = {}
         self._beats: dict[str, datetime] = {}
+        self._observations: dict[tuple[RunId, int, int, Quantity], StoredObservation] = {}
 
     def create(self, change: RunChange, idempotency: IdempotencyRecord | None) -> Run:
         with self._lock:
@@ -126,6 +128,19 @@ class MemoryStore:
     def beats(self) -> Mapping[str, datetime]:
         with self._lock:
             return dict(self._beats)
+
+    def record_observation(self, observation: Observation) -> None:
+        with self._lock:
+            self._run(observation.run_id)
+            key = (observation.run_id, observation.stage_index, observation.attempt, observation.quantity)
+            if key not in self._observations:
+                kept = decode(Observation, encode(Observation, observation))
+                self._observations[key] = StoredObservation(len(self._observations) + 1, kept)
+
+    def observations(self, limit: int, before: int | None = None) -> tuple[StoredObservation, ...]:
+        with self._lock:
+            newest_first = reversed(self._observations.values())
+            return tuple(islice((each for each in newest_first if before is None or each.seq < before), limit))
 
     def _run(self, run_id: RunId) -> Run:
         if run_id not in self._runs:

@@ -14,7 +14,7 @@ class World:
     """Durations in seconds. `intended_steps` is what a training without `max_steps` in its configuration would do.
 
     `teardown_seconds` is how long a machine is still billed after its end was asked for; it is shown as READY and
-    listed for so long.
+    listed for so long. `peak_memory_bytes` is what a training reserves of its device, 0 for a world without devices.
     """
 
     provision_seconds: float = 30.0
@@ -27,6 +27,7 @@ class World:
     intended_steps: int = 120
     steps_per_checkpoint: int = 25
     dataset_rows: int = 1000
+    peak_memory_bytes: int = 0
 
 
 class LaunchFault(StrEnum):

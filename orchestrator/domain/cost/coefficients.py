@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.setup import Method, TrainingSetup
+from orchestrator.domain.cost.stacks import STACKS
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,14 +78,8 @@ class Borrowing:
     precision_efficiency: Mapping[str, float]
 
 
+_ENOUGH = 4  # rows that a cell was fitted to before another borrows from it rather than from the stack
 _RUN_NOISE = 0.04  # two runs of one and the same training differ by so much
-# Frameworks that run the same trainer and models underneath. Each is a better neighbour to another than any stranger.
-STACKS: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(
-        ("axolotl", "transformers", "ms-swift", "qwen-finetune", "qwen-finetune-multinode", "trl"), "transformers"
-    )
-    | dict.fromkeys(("megatron-bridge", "nemo", "megatron-bridge-untuned", "nemo-automodel"), "megatron")
-)
 
 
 def family_of(setup: TrainingSetup) -> str:
@@ -122,7 +117,9 @@ class Coefficients:
         return cell if correction is None else _corrected(cell, correction)
 
     def _borrowed(self, key: CellKey) -> SpeedCell:
-        neighbours = [other for other in self.cells if other.framework == key.framework]
+        neighbours = [
+            other for other, cell in self.cells.items() if other.framework == key.framework and cell.rows >= _ENOUGH
+        ]
         if not neighbours:
             return self._of_strangers(key)
         nearest = min(neighbours, key=lambda other: (_distance(other, key), -self.cells[other].rows, other))

@@ -7,27 +7,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from orchestrator.domain.cost.architecture import Architecture
-from orchestrator.domain.cost.coefficients import STACKS, Coefficients, SpeedCell
-from orchestrator.domain.cost.flops import adapted, forward_passes, token_flops, trains_weights
+from orchestrator.domain.cost.architecture import Architecture, Part
+from orchestrator.domain.cost.coefficients import Coefficients, SpeedCell
+from orchestrator.domain.cost.flops import adapted, forward_passes, token_flops, trains_weights, widths
 from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.prediction import Prediction, Term
 from orchestrator.domain.cost.setup import Method, Sharding, TrainingSetup
+from orchestrator.domain.cost.stacks import on_transformers, passed
 
 # Dense peak relative to bf16's.
 _PEAK: Mapping[str, float] = MappingProxyType({"fp8": 2.0, "mxfp8": 2.0, "nvfp4": 4.0, "fp32": 0.5})
 _NORM = 4.0  # the exponent with which two things that happen at once add up: nearly the longer one
 _HBM = 0.8  # of the data sheet's bandwidth that a long copy reaches
 _BUS = 0.4  # of the link's both directions together that a collective moves
-_ADAPTER_EFFICIENCY = 0.3  # of the peak: products with a rank of 8-64 are narrow
+_ADAPTER_EFFICIENCY = 0.12  # of the peak: products with a rank of 8-64 are narrow
 _ADAPTER_LAUNCH = 0.06  # of a layer's launches, for each adapted matrix
+_WITHOUT_DROPOUT = 0.75  # of an adapter's passes: no mask is drawn, no copy of the inputs is scaled
 _COMPILED = 0.5  # of the elementwise bytes, once kernels are fused
 _UNFLASH = (14.0, 25.0)  # bytes per score, forwards and backwards, of attention that writes its scores
+_EXPERT_LAUNCH = 0.2  # of a layer's launches, for each expert's matrix where experts are computed one by one
+_MIXTURE_SIGMA = 0.5  # what a mixture's prediction is less sure by there: hardly a row was measured
+_GRADIENT_PASSES = 3.0  # a micro-step's gradients are read, added to those before and written
 _NODE = 8
 _INTERLEAVED = 4  # stretches of layers that a pipeline's device holds: its idle ends shrink by that
 _OPTIMIZER_PASSES: Mapping[str, float] = MappingProxyType(
     {"adamw_torch_fused": 7.0, "adamw_bnb_8bit": 5.0, "galore_adamw_8bit": 5.0, "sgd": 4.0, "lion": 6.0}
 )
+_FOUR_BITS = 0.5625  # bytes of a weight and of its share of a scale
 _UNFUSED_PASSES = 20.0  # AdamW's seventeen and the three of clipping
 
 
@@ -36,7 +42,8 @@ class Work:
     """What one device does in one micro-step, in seconds at full rate, before any cell's coefficient.
 
     `floor` counts layers (forwards and backwards make one), `dequantised` weights times passes. `optimizer` and `sync`
-    are per optimizer step, `gathered` per micro-step. `projection` is GaLore's, `svd` its FLOPs in a step on average.
+    are per optimizer step, `accumulated` and `gathered` per micro-step. `projection` is GaLore's, `svd` its FLOPs in a
+    step on average.
     """
 
     gemm: float
@@ -48,6 +55,7 @@ class Work:
     floor: float
     dequantised: float
     dora: float
+    accumulated: float
     gathered: float
     sync: float
     optimizer: float
@@ -61,7 +69,8 @@ def predict_step(architecture: Architecture, setup: TrainingSetup, gpu: Gpu, coe
     """Seconds of one optimizer step on `setup.devices` devices. Its terms are seconds and sum to `middle`."""
     cell = coefficients.speed(setup, gpu)
     terms = step_terms(work_of(architecture, setup, gpu), setup, cell)
-    return Prediction(math.fsum(term.value for term in terms), cell.sigma, terms, cell.source)
+    sigma = math.hypot(cell.sigma, _MIXTURE_SIGMA) if _looped(architecture, setup) else cell.sigma
+    return Prediction(math.fsum(term.value for term in terms), sigma, terms, cell.source)
 
 
 def tokens_per_second(setup: TrainingSetup, step_seconds: float) -> float:
@@ -76,12 +85,11 @@ def work_of(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Work:
     tokens = setup.micro_tokens / setup.model_parallel
     peak = gpu.peak * _PEAK.get(setup.precision, 1.0)
     modules = adapted(architecture, setup)
-    widths = sum((each.inputs + each.outputs) * each.layers * each.active for each in modules)
-    matrices = sum(each.layers * each.active for each in modules)
+    wide = widths(architecture, setup) * (1.0 if setup.dropout else _WITHOUT_DROPOUT)
+    matrices = sum(each.layers * passed(architecture, setup.framework, each) for each in modules)
     gathered, sync = _communication(architecture, setup, gpu)
-    owned = architecture.parameters / setup.model_parallel
-    if setup.sharding is not Sharding.NONE:
-        owned /= setup.copies
+    held = architecture.parameters / setup.model_parallel
+    owned = held if setup.sharding is Sharding.NONE else held / setup.copies
     trains = trains_weights(setup)
     optimizer = 2.0 * _OPTIMIZER_PASSES.get(setup.optimizer, _UNFUSED_PASSES) * owned / gpu.hbm if trains else 0.0
     projection, svd = _galore(architecture, setup)
@@ -91,10 +99,11 @@ def work_of(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Work:
         attention=(flops.attention + flops.attention_recompute) * tokens / gpu.peak,
         elementwise=_elementwise(architecture, setup) * tokens / (_HBM * gpu.hbm),
         adapter_products=flops.adapter * tokens / (_ADAPTER_EFFICIENCY * gpu.peak),
-        adapter_bytes=2.0 * widths * passes * tokens / (_HBM * gpu.hbm),
-        floor=(architecture.layers + _ADAPTER_LAUNCH * matrices) * passes / 3 / setup.pipeline_parallel,
-        dequantised=architecture.blocks * passes_over_weights(setup) if setup.method is Method.QLORA else 0.0,
-        dora=_dora(architecture, setup) / (_HBM * gpu.hbm),
+        adapter_bytes=2.0 * wide * passes * tokens / (_HBM * gpu.hbm),
+        floor=_launches(architecture, setup, matrices) * passes / 3 / setup.pipeline_parallel,
+        dequantised=_quantised(architecture, setup) * passes_over_weights(setup) / setup.model_parallel,
+        dora=_dora(architecture, setup) / setup.model_parallel / (_HBM * gpu.hbm),
+        accumulated=_GRADIENT_PASSES * 2.0 * held / (_HBM * gpu.hbm) if trains else 0.0,
         gathered=gathered,
         sync=sync,
         optimizer=optimizer,
@@ -103,6 +112,23 @@ def work_of(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Work:
         tokens=setup.micro_tokens / setup.tensor_parallel,
         hidden=architecture.hidden,
     )
+
+
+def _quantised(architecture: Architecture, setup: TrainingSetup) -> int:
+    return architecture.blocks if setup.method is Method.QLORA else 0
+
+
+def _launches(architecture: Architecture, setup: TrainingSetup, adapted_matrices: int) -> float:
+    """In layers: each adapted matrix and each expert that is computed by itself adds its own kernels."""
+    experts = _looped(architecture, setup)
+    return architecture.layers + _ADAPTER_LAUNCH * adapted_matrices + _EXPERT_LAUNCH * experts
+
+
+def _looped(architecture: Architecture, setup: TrainingSetup) -> int:
+    """Experts' matrices in all layers that the framework computes one after another; none without a mixture."""
+    if not on_transformers(setup.framework):
+        return 0
+    return sum(each.layers * each.copies for each in architecture.linears if each.part is Part.EXPERT)
 
 
 def passes_over_weights(setup: TrainingSetup) -> int:
@@ -123,6 +149,7 @@ def step_terms(work: Work, setup: TrainingSetup, cell: SpeedCell) -> tuple[Term,
         ("waiting for launches", max(0.0, together - busy), "(compute^4 + floor^4 + gather^4)^(1/4) - compute"),
         ("dequantisation", work.dequantised * cell.dequantise, "weights x passes x seconds per weight"),
         ("DoRA norm", work.dora * cell.dora, "(8 in^2 + 22 in out) bytes a module / (0.8 HBM)"),
+        ("gradients added", work.accumulated, "3 passes of 2 N bytes / (0.8 HBM)"),
         ("gathering weights", work.gathered * cell.exposed, "exposed share of 2 N passes (n-1)/n / bus"),
     ]
     lost = cell.node_loss * math.log2(min(setup.devices, _NODE)) + cell.far_loss * math.log2(
@@ -144,7 +171,7 @@ def step_terms(work: Work, setup: TrainingSetup, cell: SpeedCell) -> tuple[Term,
 def _micro_steps(setup: TrainingSetup) -> float:
     """Micro-steps that a step takes the time of. Transformers' device map lets one device work while the others wait;
     a real pipeline idles at its ends only."""
-    if STACKS.get(setup.framework) == "transformers":
+    if on_transformers(setup.framework):
         return float(setup.accumulation * setup.pipeline_parallel)
     return setup.accumulation + (setup.pipeline_parallel - 1) / _INTERLEAVED
 
@@ -158,7 +185,7 @@ def _compute(work: Work, cell: SpeedCell) -> list[tuple[str, float, str]]:
         ("recomputation", work.recompute * cell.recompute / rate, "2 N_b a token / (peak x efficiency)"),
         ("attention", work.attention / (wide * cell.attention), "FLOPs / (peak x efficiency x ratio)"),
         ("elementwise", work.elementwise * cell.elementwise, "bytes of norms, activations, loss / (0.8 HBM)"),
-        ("adapters", adapters, "passes over inputs and outputs / (0.8 HBM) + 6 N_l a token / (0.3 peak)"),
+        ("adapters", adapters, "passes over inputs and outputs / (0.8 HBM) + 6 N_l a token / (0.12 peak)"),
     ]
 
 
@@ -193,7 +220,8 @@ def _communication(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -
     if copies == 1:
         return 0.0, 0.0
     share = (copies - 1) / copies / (_BUS * gpu.link)
-    weights = 2.0 * architecture.parameters / setup.model_parallel
+    stored = _FOUR_BITS if setup.method is Method.QLORA else 2.0
+    weights = stored * architecture.parameters / setup.model_parallel
     if trains_weights(setup):
         trained = weights
     else:

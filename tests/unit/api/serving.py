@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from orchestrator.adapters.artifacts.folder import FolderArtifacts
 from orchestrator.adapters.axolotl.trainer import AxolotlTrainer
+from orchestrator.adapters.catalog.prices import CatalogPrices, CatalogSources
 from orchestrator.adapters.huggingface.hub import HuggingFaceHub
 from orchestrator.adapters.inputs.folders import FolderInputs
 from orchestrator.adapters.inputs.uploads import FolderDatasets
@@ -35,7 +36,6 @@ from orchestrator.domain.budget import Allowances
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.run import Run
-from orchestrator.domain.shares import Overheads
 from orchestrator.ports.hub import Hub
 from orchestrator.settings import Settings
 
@@ -92,7 +92,8 @@ def make_service(
         store=store,
         compute=compute,
         trainer=AxolotlTrainer("cpu"),
-        prices=LocalPrices(4_000_000, Allowances(2, 8, 3), Overheads(1, 15), clock, gpus=0),
+        prices=LocalPrices(4_000_000, Allowances(2, 8, 3), 15, clock, gpus=0),
+        clouds=CatalogPrices(CatalogSources(home / "prices" / "current.json", settings.price_file), clock),
         inputs=FolderInputs(str(model), str(dataset), None, (home,), uploads=FolderDatasets(settings.uploads)),
         datasets=FolderDatasets(settings.uploads),
         artifacts=FolderArtifacts(home / "runs"),

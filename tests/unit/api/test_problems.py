@@ -11,8 +11,7 @@ from anyio.from_thread import BlockingPortal
 from api.errors import STATUS_OF, problem_type_of
 from orchestrator.domain import errors
 from orchestrator.domain.errors import ComputeError, LatticeForgeError, UnaffordableError
-from orchestrator.domain.offers import Offer
-from orchestrator.services.read import ReadRuns
+from orchestrator.services.read_offers import OfferPage, OfferQuery, ReadOffers
 from tests.unit.api.serving import Client, Service
 
 
@@ -50,10 +49,10 @@ def test_no_two_problem_types_share_a_name() -> None:
 
 
 def _break(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def offers(self: ReadRuns) -> tuple[Offer, ...]:
+    def page(self: ReadOffers, query: OfferQuery) -> OfferPage:
         raise error
 
-    monkeypatch.setattr(ReadRuns, "offers", offers)
+    monkeypatch.setattr(ReadOffers, "page", page)
 
 
 def test_an_unexpected_error_is_logged_and_not_told(

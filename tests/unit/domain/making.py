@@ -6,19 +6,21 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from orchestrator.domain.budget import Allowances
-from orchestrator.domain.decision import Market
+from orchestrator.domain.cost.fitted import FITTED
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.money import Rate
+from orchestrator.domain.offer_book import OfferBook
 from orchestrator.domain.offers import Offer
+from orchestrator.domain.planner import Market
+from orchestrator.domain.providers import ProviderFacts, Spread
 from orchestrator.domain.run import DatasetRef, Run, RunSpec
-from orchestrator.domain.shares import Overheads
 from orchestrator.domain.stages import StageKind, StageSpec
 from orchestrator.domain.strategies import Wishes, expand, find_strategy
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 RUN = RunId("run_abcdefghijkl")
 ALLOWANCES = Allowances(detect=2, checkpoint=8, teardown=3)
-OVERHEADS = Overheads(provision=1, startup=15)
+STARTUP = 15
 
 
 def offer(**changes: object) -> Offer:
@@ -42,7 +44,26 @@ def offer(**changes: object) -> Offer:
 def market(*offers: Offer) -> Market:
     chosen = offers or (offer(),)
     providers = {each.provider for each in chosen}
-    return Market(chosen, dict.fromkeys(providers, OVERHEADS), dict.fromkeys(providers, ALLOWANCES))
+    facts_of = {provider: facts(provider) for provider in providers}
+    return Market(OfferBook(chosen), facts_of, dict.fromkeys(providers, ALLOWANCES), FITTED)
+
+
+def facts(provider: str = "local", provision: int = 1, startup: int = STARTUP) -> ProviderFacts:
+    """A provider whose machines are there after `provision` seconds and start a training in `startup`."""
+    return ProviderFacts(
+        name=provider,
+        billing_quantum_seconds=1,
+        minimum_seconds=1,
+        provision=Spread(provision, 1.5 * provision, "a test"),
+        image_pull=Spread(0, 0, "a test"),
+        download_bytes_per_second=Spread(1e9, 5e8, "a test"),
+        teardown=Spread(1, 2, "a test"),
+        storage_micros_per_gib_hour=0,
+        spot_notice_seconds=None,
+        autostop=True,
+        source="a test",
+        startup=Spread(startup, 1.5 * startup, "a test"),
+    )
 
 
 SHAPE = {"micro_batch_size": 8, "gradient_accumulation_steps": 1, "sequence_len": 128, "num_epochs": 3}

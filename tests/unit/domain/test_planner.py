@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.domain.budget import Limit
+from orchestrator.domain.cost.rows import Rows
 from orchestrator.domain.errors import InvalidInputError, UnaffordableError
 from orchestrator.domain.funding import plan_request
 from orchestrator.domain.money import Money, Rate
@@ -15,7 +17,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.planner import PlanRequest, make_plan
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.stages import StageKind
-from tests.unit.domain.making import NOW, OVERHEADS, market, offer, spec, stages
+from tests.unit.domain.making import NOW, STARTUP, market, offer, spec, stages
 
 RECIPE = stages()[0].recipe
 
@@ -25,14 +27,14 @@ def request(
 ) -> PlanRequest:
     """`pace` is the measured seconds per step of the first training."""
     whole = plan_request(spec(stages=stages(strategy)), (), Money(50_000_000), None)
-    wishes = [replace(each, rows=rows) if each.kind is StageKind.TRAIN else each for each in whole.stages]
+    wishes = [replace(each, rows=Rows(rows)) if each.kind is StageKind.TRAIN else each for each in whole.stages]
     wishes[0] = replace(wishes[0], seconds_per_step=pace, steps_done=steps_done)
     return replace(whole, stages=tuple(wishes), **changes)  # type: ignore[arg-type]
 
 
 def plan(wish: PlanRequest, *offers: Offer) -> Plan:
     here = market(*offers)
-    return make_plan(wish, here.offers, here.overheads, here.allowances, NOW)
+    return make_plan(wish, here, NOW)
 
 
 def test_an_ample_cap_trains_all_that_the_strategy_can_use() -> None:
@@ -101,9 +103,11 @@ def test_a_plan_fits_its_cap_and_its_shares_fit_its_window(
         return
     assert made.cost.p50 <= made.cost.p90 <= made.cost.worst <= cap
     assert made.seconds.p50 <= made.seconds.p90 <= made.seconds.worst == made.window.seconds
-    shared_out = sum(stage.seconds for stage in made.stages) + OVERHEADS.provision
+    shared_out = sum(stage.seconds for stage in made.stages) + 1
     assert shared_out + made.window.allowances.total <= made.window.seconds
-    assert all(stage.expected <= max(stage.seconds, 1) for stage in made.stages)
+    # What a training leaves over goes to the next: it is the sums that must not run ahead.
+    used, shared = accumulate(s.expected for s in made.stages), accumulate(s.seconds + 1 for s in made.stages)
+    assert all(each <= most for each, most in zip(used, shared, strict=True))
     assert all(stage.seconds > 0 for stage in made.stages if stage.kind.makes_model)
     assert 0 < made.planned_steps <= made.intended_steps
     assert (made.limit is None) == (made.planned_steps == made.intended_steps)
@@ -128,7 +132,7 @@ def test_a_split_budget_gives_each_training_its_share_and_a_merge_its_time() -> 
 def test_shares_follow_the_strategys_parameters() -> None:
     wishes = stages("split", sft_share=1, orpo_share=3)
     first, _, second, _ = plan(plan_request(spec(stages=wishes), (), Money(10_000_000), None)).stages
-    start = OVERHEADS.startup
+    start = STARTUP
     assert (second.seconds - start) == pytest.approx(3 * (first.seconds - start), abs=4)
 
 

@@ -23,7 +23,7 @@ def config_of(rows: int | None, **settings: JsonValue) -> dict[str, JsonValue]:
     wish = spec(stages=(train, evaluate), dataset=replace(spec().dataset, rows=rows))
     here = market()
     request = plan_request(wish, (), Money(50_000_000), None)
-    plan = make_plan(request, here.offers, here.overheads, here.allowances, NOW)
+    plan = make_plan(request, here, NOW)
     order = AxolotlTrainer("cpu").order(run(spec=wish, plan=plan), Stage(StageId("01-train"), StageKind.TRAIN, 600))
     assert order.config is not None
     return dict(order.config)

@@ -12,11 +12,10 @@ from orchestrator.adapters.memory.clock import START, ManualClock
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.errors import InvalidInputError
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.shares import Overheads
 
 
 def prices(gpus: int | None = None, micros: int = 2_500_000) -> LocalPrices:
-    return LocalPrices(micros, Allowances(2, 10, 5), Overheads(1, 20), ManualClock(), gpus)
+    return LocalPrices(micros, Allowances(2, 10, 5), 20, ManualClock(), gpus)
 
 
 def driver(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +57,7 @@ def test_an_offer_is_billed_by_the_second_and_dated() -> None:
     assert offer.cost(1).micros == 695
     assert (offer.capacity, offer.spot, offer.priced_on) == (1, False, START.date())
     assert prices().allowances()[offer.provider].total == 17
-    assert prices().overheads()[offer.provider].startup == 20
+    assert prices().facts()[offer.provider].startup.p50 == 20
     assert offer.priced_on == (START + timedelta(hours=1)).date()
 
 

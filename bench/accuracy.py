@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
-from bench.memory_rows import memory_architecture, memory_setup
+from bench.memory_rows import limit_of, memory_architecture, memory_setup
 from bench.rows import Row, Unplaced, read_rows
 from bench.speed_samples import speed_setup
 from orchestrator.domain.cost.coefficients import family_of
@@ -93,9 +93,9 @@ def predicted_speed(row: Row) -> Prediction:
 
 
 def predicted_memory(row: Row) -> Prediction:
-    """GiB of one device."""
+    """GiB of one device, and no more than what was read can be: memory reserved on a device never exceeds it."""
     peak = predict_memory(memory_architecture(row), memory_setup(row), row.gpu, MEMORY_COEFFICIENTS)
-    return Prediction(peak.middle / GIB, peak.sigma, (), peak.source)
+    return Prediction(min(peak.middle, limit_of(row)) / GIB, peak.sigma, (), peak.source)
 
 
 def judge(rows: Iterable[Row], quantity: str) -> tuple[list[Judged], list[Unplaced]]:

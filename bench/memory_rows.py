@@ -26,7 +26,8 @@ limit is higher, this decides its peak. Fitted with the coefficients, to the row
 
 @dataclass(frozen=True, slots=True)
 class MemoryRow:
-    """One measured peak, in bytes. `limit` bounds what it can be: memory reserved on a device never exceeds it."""
+    """One measured peak, in bytes. `limit` bounds what it can be: memory reserved on a device never exceeds it.
+    `origin` is the table, the file and the commit that it comes from."""
 
     id: str
     source: str
@@ -37,6 +38,7 @@ class MemoryRow:
     gpu: Gpu
     measured: float
     limit: float
+    origin: tuple[str, str, str]
 
 
 def memory_setup(row: Row) -> TrainingSetup:
@@ -91,6 +93,11 @@ def memory_architecture(row: Row) -> Architecture:
     return (known(name) if name else None) or row.architecture
 
 
+def limit_of(row: Row) -> float:
+    """Bytes that the row's measurement cannot exceed: the device's, where reserved memory was read."""
+    return row.gpu.memory if "reserved" in row.cells.get("mem_kind", "") else math.inf
+
+
 def measured_memory(path: Path) -> list[MemoryRow]:
     """Every row of the file that states a peak and can be placed."""
     return [
@@ -103,7 +110,8 @@ def measured_memory(path: Path) -> list[MemoryRow]:
             setup=memory_setup(row),
             gpu=row.gpu,
             measured=row.peak_mem_gib * GIB,
-            limit=row.gpu.memory if "reserved" in row.cells.get("mem_kind", "") else math.inf,
+            limit=limit_of(row),
+            origin=(row.source, row.cells.get("source_path", "").partition("#")[0], row.cells.get("commit", "")),
         )
         for row in read_rows(path)[0]
         if row.peak_mem_gib is not None
@@ -140,6 +148,7 @@ def _peft_row(cells: Mapping[str, str]) -> MemoryRow:
         gpu=GPUS["L40S"],
         measured=float(cells["mem_max_bytes"]),
         limit=GPUS["L40S"].memory,
+        origin=("peft-metamathqa", "method_comparison/MetaMathQA/results", cells["commit"]),
     )
 
 

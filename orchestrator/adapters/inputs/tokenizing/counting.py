@@ -25,7 +25,7 @@ from orchestrator.adapters.inputs.tokenizing.row_texts import (
 from orchestrator.adapters.inputs.tokenizing.tokenizer import ModelTokenizer
 
 MOST_MEMORY_BYTES = 3 << 30
-MOST_CPU_SECONDS = 10
+MOST_CPU_SECONDS = 20
 MOST_RENDERED = 8 << 20
 """Characters of one conversation; a row has a mebibyte."""
 BATCH_ROWS = 256

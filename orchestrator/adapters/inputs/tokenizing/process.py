@@ -18,9 +18,9 @@ _START = (
     "from orchestrator.adapters.inputs.tokenizing.counting import main; sys.exit(main())"
 )
 SAMPLED_SECONDS = 2.0
-WHOLE_SECONDS = 8.0
+WHOLE_SECONDS = 5.0
 """After these a count ends with what it has; a small file is always done before."""
-MOST_SECONDS = 20.0
+MOST_SECONDS = 8.0
 
 
 class CountError(Exception):

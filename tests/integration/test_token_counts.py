@@ -17,6 +17,7 @@ from node_jobs import TRAINER_PYTHON, run_trainer_script
 
 from orchestrator.adapters.inputs.folders import FolderInputs
 from orchestrator.domain.cost.lengths import spread
+from orchestrator.domain.cost.packing import first_fit
 from workers.node.demonstration import vale
 
 pytestmark = [
@@ -109,3 +110,16 @@ def test_a_quote_counts_the_tokens_that_axolotl_trains_on(name: str, models: dic
             counted = Counter({row.needed: count for row, count in spread(facts.lengths).items()})
             assert {length: count for length, count in counted.items() if length <= SEQUENCE_LEN} == Counter(trained)
             assert facts.dropped_rows == len(rows[row_format]) - len(trained) > 0
+
+
+def test_sequences_are_packed_into_as_many_bins_as_axolotl_packs_them_into() -> None:
+    draw = random.Random(5)
+    lengths = [min(512, max(2, int(draw.lognormvariate(4.5, 0.8)))) for _ in range(3000)]
+    script = (
+        "import json, sys, numpy; from axolotl.utils.samplers.multipack import pack_group; "
+        "lengths = numpy.array(json.loads(sys.argv[1]), dtype=numpy.int32); "
+        "print(json.dumps([len(pack_group(lengths, 0, 512, len(lengths), most, True)) for most in (200, 3)]))"
+    )
+    theirs = json.loads(run_trainer_script("-c", script, json.dumps(lengths)).strip().splitlines()[-1])
+
+    assert [first_fit(lengths, 512, most) for most in (200, 3)] == theirs

@@ -24,6 +24,7 @@ from orchestrator.domain.cost.setup import Method, TrainingSetup
 from orchestrator.domain.errors import InvalidInputError, NotFoundError
 
 _LONGEST = 2048
+_SHORT = 512  # of samples that are said to be far shorter than the limit
 _RANK = 16
 _GALORE_GAP = 200
 
@@ -57,7 +58,8 @@ class Unplaced:
 
 
 def read_rows(path: Path) -> tuple[list[Row], list[Unplaced]]:
-    """Every line of the file, as a row or with the reason why it is none."""
+    """Every line of the file, as a row or with the reason why it is none. Raises OSError for a file that cannot be
+    read."""
     rows: list[Row] = []
     unplaced: list[Unplaced] = []
     for number, cells in enumerate(_lines(path), start=1):
@@ -175,9 +177,14 @@ def _checkpointing(cells: dict[str, str], framework: str, assumed: list[str]) ->
 
 
 def _sequence(cells: dict[str, str], said: str, assumed: list[str]) -> int:
-    """The stated length; else the longest sample's, where a range of it is told; else a usual limit."""
+    """The stated length, unless it is a limit that short samples never reach; else the longest sample's, where a
+    range of it is told; else a usual limit."""
     if cells.get("seq_len"):
-        return _count(cells, "seq_len", _LONGEST)
+        stated = _count(cells, "seq_len", _LONGEST)
+        if "short samples" not in said or stated <= _SHORT:
+            return stated
+        assumed.append(f"seq_len {_SHORT}")
+        return _SHORT
     longest = re.search(r"longest sample \d+-(\d+)", said)
     length = int(longest[1]) if longest else _LONGEST
     assumed.append(f"seq_len {length}")

@@ -17,8 +17,9 @@ from scipy.optimize import least_squares
 
 from bench.row_words import MULTINODE
 from bench.speed_samples import Sample
-from orchestrator.domain.cost.coefficients import STACKS, Borrowing, CellKey, Coefficients, SpeedCell, cell_key
+from orchestrator.domain.cost.coefficients import Borrowing, CellKey, Coefficients, SpeedCell, cell_key
 from orchestrator.domain.cost.speed_model import predict_step, step_terms, work_of
+from orchestrator.domain.cost.stacks import STACKS
 
 # Logarithm's middle and standard deviation of each coefficient before any row was seen.
 _BEFORE: Mapping[str, tuple[float, float]] = {

@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from orchestrator.domain.cost.architecture import Architecture, Part
-from orchestrator.domain.cost.coefficients import STACKS, Coefficients, SpeedCell
-from orchestrator.domain.cost.flops import adapted, forward_passes, token_flops, trains_weights
+from orchestrator.domain.cost.coefficients import Coefficients, SpeedCell
+from orchestrator.domain.cost.flops import adapted, forward_passes, token_flops, trains_weights, widths
 from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.prediction import Prediction, Term
 from orchestrator.domain.cost.setup import Method, Sharding, TrainingSetup
+from orchestrator.domain.cost.stacks import on_transformers, passed
 
 # Dense peak relative to bf16's.
 _PEAK: Mapping[str, float] = MappingProxyType({"fp8": 2.0, "mxfp8": 2.0, "nvfp4": 4.0, "fp32": 0.5})
 _NORM = 4.0  # the exponent with which two things that happen at once add up: nearly the longer one
 _HBM = 0.8  # of the data sheet's bandwidth that a long copy reaches
 _BUS = 0.4  # of the link's both directions together that a collective moves
-_ADAPTER_EFFICIENCY = 0.3  # of the peak: products with a rank of 8-64 are narrow
+_ADAPTER_EFFICIENCY = 0.12  # of the peak: products with a rank of 8-64 are narrow
 _ADAPTER_LAUNCH = 0.06  # of a layer's launches, for each adapted matrix
+_WITHOUT_DROPOUT = 0.75  # of an adapter's passes: no mask is drawn, no copy of the inputs is scaled
 _COMPILED = 0.5  # of the elementwise bytes, once kernels are fused
 _UNFLASH = (14.0, 25.0)  # bytes per score, forwards and backwards, of attention that writes its scores
 _EXPERT_LAUNCH = 0.2  # of a layer's launches, for each expert's matrix where experts are computed one by one
@@ -31,6 +33,7 @@ _INTERLEAVED = 4  # stretches of layers that a pipeline's device holds: its idle
 _OPTIMIZER_PASSES: Mapping[str, float] = MappingProxyType(
     {"adamw_torch_fused": 7.0, "adamw_bnb_8bit": 5.0, "galore_adamw_8bit": 5.0, "sgd": 4.0, "lion": 6.0}
 )
+_FOUR_BITS = 0.5625  # bytes of a weight and of its share of a scale
 _UNFUSED_PASSES = 20.0  # AdamW's seventeen and the three of clipping
 
 
@@ -82,8 +85,8 @@ def work_of(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Work:
     tokens = setup.micro_tokens / setup.model_parallel
     peak = gpu.peak * _PEAK.get(setup.precision, 1.0)
     modules = adapted(architecture, setup)
-    widths = sum((each.inputs + each.outputs) * each.layers * each.active for each in modules)
-    matrices = sum(each.layers * each.active for each in modules)
+    wide = widths(architecture, setup) * (1.0 if setup.dropout else _WITHOUT_DROPOUT)
+    matrices = sum(each.layers * passed(architecture, setup.framework, each) for each in modules)
     gathered, sync = _communication(architecture, setup, gpu)
     held = architecture.parameters / setup.model_parallel
     owned = held if setup.sharding is Sharding.NONE else held / setup.copies
@@ -96,7 +99,7 @@ def work_of(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Work:
         attention=(flops.attention + flops.attention_recompute) * tokens / gpu.peak,
         elementwise=_elementwise(architecture, setup) * tokens / (_HBM * gpu.hbm),
         adapter_products=flops.adapter * tokens / (_ADAPTER_EFFICIENCY * gpu.peak),
-        adapter_bytes=2.0 * widths * passes * tokens / (_HBM * gpu.hbm),
+        adapter_bytes=2.0 * wide * passes * tokens / (_HBM * gpu.hbm),
         floor=_launches(architecture, setup, matrices) * passes / 3 / setup.pipeline_parallel,
         dequantised=_quantised(architecture, setup) * passes_over_weights(setup) / setup.model_parallel,
         dora=_dora(architecture, setup) / setup.model_parallel / (_HBM * gpu.hbm),
@@ -123,7 +126,7 @@ def _launches(architecture: Architecture, setup: TrainingSetup, adapted_matrices
 
 def _looped(architecture: Architecture, setup: TrainingSetup) -> int:
     """Experts' matrices in all layers that the framework computes one after another; none without a mixture."""
-    if STACKS.get(setup.framework) != "transformers":
+    if not on_transformers(setup.framework):
         return 0
     return sum(each.layers * each.copies for each in architecture.linears if each.part is Part.EXPERT)
 
@@ -168,7 +171,7 @@ def step_terms(work: Work, setup: TrainingSetup, cell: SpeedCell) -> tuple[Term,
 def _micro_steps(setup: TrainingSetup) -> float:
     """Micro-steps that a step takes the time of. Transformers' device map lets one device work while the others wait;
     a real pipeline idles at its ends only."""
-    if STACKS.get(setup.framework) == "transformers":
+    if on_transformers(setup.framework):
         return float(setup.accumulation * setup.pipeline_parallel)
     return setup.accumulation + (setup.pipeline_parallel - 1) / _INTERLEAVED
 
@@ -182,7 +185,7 @@ def _compute(work: Work, cell: SpeedCell) -> list[tuple[str, float, str]]:
         ("recomputation", work.recompute * cell.recompute / rate, "2 N_b a token / (peak x efficiency)"),
         ("attention", work.attention / (wide * cell.attention), "FLOPs / (peak x efficiency x ratio)"),
         ("elementwise", work.elementwise * cell.elementwise, "bytes of norms, activations, loss / (0.8 HBM)"),
-        ("adapters", adapters, "passes over inputs and outputs / (0.8 HBM) + 6 N_l a token / (0.3 peak)"),
+        ("adapters", adapters, "passes over inputs and outputs / (0.8 HBM) + 6 N_l a token / (0.12 peak)"),
     ]
 
 
@@ -217,7 +220,8 @@ def _communication(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -
     if copies == 1:
         return 0.0, 0.0
     share = (copies - 1) / copies / (_BUS * gpu.link)
-    weights = 2.0 * architecture.parameters / setup.model_parallel
+    stored = _FOUR_BITS if setup.method is Method.QLORA else 2.0
+    weights = stored * architecture.parameters / setup.model_parallel
     if trains_weights(setup):
         trained = weights
     else:

@@ -1,6 +1,6 @@
 """Predicts the same measured peaks three ways: this project's model, `fitcheck-llm`, and sixteen bytes a parameter.
 
-    python -m bench.compare_memory ROWS.csv [PEFT.csv] --records RECORDS.json
+    python -m bench.compare_memory ROWS.csv [MORE.csv ...] --records RECORDS.json
 
 Needs `fitcheck-llm` (0.3.1) in the Python that runs it, and what `bench.validate_memory --records` wrote: ours are the
 predictions of rows whose whole model was held out, so that none of the three has seen a row of it. A framework of one
@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from bench.memory_rows import MemoryRow, measured_memory, peft_memory
+from bench.memory_rows import MemoryRow, peaks
 from orchestrator.domain.cost.architecture import Architecture, Part
 from orchestrator.domain.cost.gpus import GIB
 from orchestrator.domain.cost.memory_terms import adapter_parameters
@@ -185,12 +185,11 @@ def _cells(found: Mapping[str, float]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", type=Path)
-    parser.add_argument("peft", type=Path, nargs="?")
+    parser.add_argument("rows", type=Path, nargs="+")
     parser.add_argument("--records", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("bench/memory_comparison.json"))
     options = parser.parse_args(arguments)
-    measured = measured_memory(options.rows) + (peft_memory(options.peft) if options.peft else [])
+    measured = peaks(options.rows)
     rows = compared(measured, json.loads(options.records.read_text(encoding="utf-8")))
     result = groups(rows)
     print(table(result))

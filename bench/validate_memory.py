@@ -1,6 +1,6 @@
 """Holds out part of what was measured, fits the rest, and says how far off the predictions of the held-out part were.
 
-    python -m bench.validate_memory ROWS.csv [PEFT.csv] [--records RECORDS.json]
+    python -m bench.validate_memory ROWS.csv [MORE.csv ...] [--records RECORDS.json]
 
 Four ways: whole models, whole sequence lengths and whole methods of a framework and accelerator that was seen
 otherwise, and whole frameworks. The fit is made anew each time. The width of an interval comes from the same errors,
@@ -21,7 +21,7 @@ from statistics import NormalDist, fmean, median
 
 from bench.memory_fit import SEEN
 from bench.memory_folds import FRAMEWORK, SCHEMES, HeldOut, held_out, widths
-from bench.memory_rows import measured_memory, peft_memory
+from bench.memory_rows import peaks
 from orchestrator.domain.cost.gpus import GIB
 from orchestrator.domain.cost.memory_coefficients import ANY
 
@@ -142,12 +142,11 @@ def written(path: Path, lines: Sequence[Mapping[str, str | float]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", type=Path)
-    parser.add_argument("peft", type=Path, nargs="?")
+    parser.add_argument("rows", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=Path("bench/memory_validation.json"))
     parser.add_argument("--records", type=Path)
     options = parser.parse_args(arguments)
-    measured = measured_memory(options.rows) + (peft_memory(options.peft) if options.peft else [])
+    measured = peaks(options.rows)
     found = judged(held_out(measured))
     tallies = tallied(found)
     print(table(tallies))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.compare_memory import fitcheck_targets, rule_of_sixteen
-from bench.memory_rows import MemoryRow, measured_memory, peft_memory
+from bench.memory_rows import MemoryRow, peaks
 from orchestrator.domain.cost.gpus import GIB, GPUS
 from orchestrator.domain.cost.setup import Checkpointing, Method, Sharding
 
@@ -36,7 +36,7 @@ def rows(folder: Path, *changes: dict[str, str]) -> list[MemoryRow]:
         writer = csv.DictWriter(file, sorted({name for line in lines for name in line}))
         writer.writeheader()
         writer.writerows(lines)
-    return measured_memory(path)
+    return peaks([path])
 
 
 def test_the_longest_sample_decides_where_a_limit_is_never_reached(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_pefts_comparison_gives_its_loras_at_the_most_that_was_reserved(tmp_path
     lines = [(*lora, "AdamW", "22292725760", "c"), ("x/ia3", "ia3", "", *lora[3:], "AdamW", "1", "c")]
     path = tmp_path / "peft.csv"
     path.write_text("\n".join(",".join(line) for line in ((*names, *more), *lines)), encoding="utf-8")
-    (row,) = peft_memory(path)
+    (row,) = peaks([path])
     assert row.measured == 22292725760
     assert (row.setup.rank, row.setup.targets, row.setup.checkpointing) == (
         32,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.cost.coefficients import CellKey, Coefficients, Correction
-from orchestrator.domain.cost.fitted_memory import MEMORY_COEFFICIENTS as MEMORY
-from orchestrator.domain.cost.fitted_speed import COEFFICIENTS as SPEED
+from orchestrator.domain.cost.fitted_memory import MEMORY_COEFFICIENTS
+from orchestrator.domain.cost.fitted_speed import COEFFICIENTS
 from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.memory import predict_memory
 from orchestrator.domain.cost.memory_coefficients import MemoryCoefficients
@@ -46,4 +46,4 @@ class FittedModel:
         )
 
 
-FITTED = FittedModel(SPEED, MEMORY)
+FITTED = FittedModel(COEFFICIENTS, MEMORY_COEFFICIENTS)

@@ -1,10 +1,11 @@
 """Predicts the same measured peaks three ways: this project's model, `fitcheck-llm`, and sixteen bytes a parameter.
 
-    python -m bench.compare_memory ROWS.csv [PEFT.csv] [--validation VALIDATION.json]
+    python -m bench.compare_memory ROWS.csv [MORE.csv ...] --records RECORDS.json
 
-Needs `fitcheck-llm` (0.3.1) in the Python that runs it, and what `bench.validate_memory` wrote: ours are predictions
-of rows whose whole model was held out, so that none of the three has seen a row of it. A framework of one model is
-judged with the whole framework held out.
+Needs `fitcheck-llm` (0.3.1) in the Python that runs it, and what `bench.validate_memory --records` wrote: ours are the
+predictions of rows whose whole model was held out, so that none of the three has seen a row of it. A framework of one
+model is judged with the whole framework held out. `under` is the share of rows measured more than 5 % above the
+prediction itself, not above a p95, which the other two do not tell.
 
 `fitcheck-llm` is called as its command line calls it, with the model's own dimensions and parameter count in place of a
 download. What it cannot be asked is left out of its column: several devices, mixtures of experts, GaLore, and models
@@ -24,7 +25,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from bench.memory_rows import MemoryRow, measured_memory, peft_memory
+from bench.memory_rows import MemoryRow, peaks
 from orchestrator.domain.cost.architecture import Architecture, Part
 from orchestrator.domain.cost.gpus import GIB
 from orchestrator.domain.cost.memory_terms import adapter_parameters
@@ -184,13 +185,12 @@ def _cells(found: Mapping[str, float]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", type=Path)
-    parser.add_argument("peft", type=Path, nargs="?")
-    parser.add_argument("--validation", type=Path, default=Path("bench/memory_validation.json"))
+    parser.add_argument("rows", type=Path, nargs="+")
+    parser.add_argument("--records", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("bench/memory_comparison.json"))
     options = parser.parse_args(arguments)
-    measured = measured_memory(options.rows) + (peft_memory(options.peft) if options.peft else [])
-    rows = compared(measured, json.loads(options.validation.read_text(encoding="utf-8")))
+    measured = peaks(options.rows)
+    rows = compared(measured, json.loads(options.records.read_text(encoding="utf-8")))
     result = groups(rows)
     print(table(result))
     options.out.write_text(f"{json.dumps(result, indent=1)}\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Fits the memory model's cells to measured peaks and writes them as a module.
 
-    python -m bench.fit_memory ROWS.csv [PEFT.csv] --date YYYY-MM-DD
+    python -m bench.fit_memory ROWS.csv [MORE.csv ...] --date YYYY-MM-DD
 
 Rows are fitted all together; the width of the intervals comes from predictions of held-out rows (`bench.memory_folds`).
 Writes `orchestrator/domain/cost/fitted_memory.py`.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.memory_fit import UNFITTED, fit_memory, with_sigmas
 from bench.memory_folds import held_out, widths
-from bench.memory_rows import MemoryRow, measured_memory, peft_memory
+from bench.memory_rows import MemoryRow, peaks
 from orchestrator.domain.cost.coefficients import CellKey, cell_key
 from orchestrator.domain.cost.gpus import GIB
 from orchestrator.domain.cost.memory_coefficients import ANY, MemoryCell, MemoryCoefficients
@@ -94,12 +94,11 @@ def _rows_of(key: CellKey, rows: Sequence[MemoryRow]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", type=Path)
-    parser.add_argument("peft", type=Path, nargs="?")
+    parser.add_argument("rows", type=Path, nargs="+")
     parser.add_argument("--date", required=True, help="written into the cells, as YYYY-MM-DD")
     parser.add_argument("--out", type=Path, default=MODULE)
     options = parser.parse_args(arguments)
-    rows = measured_memory(options.rows) + (peft_memory(options.peft) if options.peft else [])
+    rows = peaks(options.rows)
     width = widths(held_out(rows))
     rows = [row for row in rows if row.source not in UNFITTED]
     fitted = with_sigmas(fit_memory(rows), width)

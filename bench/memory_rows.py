@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -116,6 +116,16 @@ def measured_memory(path: Path) -> list[MemoryRow]:
         for row in read_rows(path)[0]
         if row.peak_mem_gib is not None
     ]
+
+
+def peaks(paths: Iterable[Path]) -> list[MemoryRow]:
+    """All rows of those files: of measured trainings, or PEFT's own comparison, which is known by its columns."""
+    found: list[MemoryRow] = []
+    for path in paths:
+        with path.open(encoding="utf-8-sig") as file:
+            head = file.readline()
+        found += peft_memory(path) if "mem_max_bytes" in head else measured_memory(path)
+    return found
 
 
 def peft_memory(path: Path) -> list[MemoryRow]:

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.figures import count
 from api.web import quote_sheet, wording
 from api.web.security import PAGE_HEADERS
 from orchestrator.domain.money import Money
@@ -44,7 +45,7 @@ def _environment() -> Environment:
         size=wording.size,
         number=wording.number,
         words=wording.words,
-        short=wording.short,
+        short=count,
         stamp=wording.stamp,
     )
     return environment

@@ -63,14 +63,6 @@ def number(value: object, digits: int = 4) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
-def short(count: int) -> str:
-    """A large whole number at a glance, to three digits: `950`, `59.2M`, `1.5B`."""
-    for unit, size in (("B", 10**9), ("M", 10**6), ("K", 10**3)):
-        if count >= size:
-            return f"{count / size:.3g}{unit}" if count < 1000 * size else f"{count // size:,}{unit}"
-    return str(count)
-
-
 def words(token: str) -> str:
     """A domain token as a person writes it: `budget_reached` -> `budget reached`."""
     return token.replace("_", " ")

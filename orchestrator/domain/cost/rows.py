@@ -65,7 +65,7 @@ class Rows:
         """Their number in words, and where it comes from."""
         if self.count is None:
             return "unknown", f"{UNKNOWN_ROWS} assumed"
-        return str(self.count), "counted"
+        return str(self.count), "counted" if self.facts is None else self.facts.source
 
     @property
     def tokens_source(self) -> str:

@@ -146,26 +146,45 @@ def step_terms(work: Work, setup: TrainingSetup, cell: SpeedCell) -> tuple[Term,
     together = (busy**_NORM + floor**_NORM + work.gathered**_NORM) ** (1 / _NORM)
     each = [
         *compute,
-        ("waiting for launches", max(0.0, together - busy), "(compute^4 + floor^4 + gather^4)^(1/4) - compute"),
-        ("dequantisation", work.dequantised * cell.dequantise, "weights x passes x seconds per weight"),
-        ("DoRA norm", work.dora * cell.dora, "(8 in^2 + 22 in out) bytes a module / (0.8 HBM)"),
-        ("gradients added", work.accumulated, "3 passes of 2 N bytes / (0.8 HBM)"),
-        ("gathering weights", work.gathered * cell.exposed, "exposed share of 2 N passes (n-1)/n / bus"),
+        (
+            "waiting for launches",
+            max(0.0, together - busy),
+            f"({busy:.4g}^4 + launches {floor:.4g}^4 + gathering {work.gathered:.4g}^4)^(1/4) - {busy:.4g}",
+        ),
+        (
+            "dequantisation",
+            work.dequantised * cell.dequantise,
+            f"{work.dequantised:.4g} weights read x {cell.dequantise:.3g} s",
+        ),
+        ("DoRA norm", work.dora * cell.dora, f"{work.dora:.4g} s at 0.8 of the bandwidth x {cell.dora:.3g}"),
+        ("gradients added", work.accumulated, "3 passes of 2 N bytes at 0.8 of the bandwidth"),
+        (
+            "gathering weights",
+            work.gathered * cell.exposed,
+            f"{work.gathered:.4g} s on the bus, {cell.exposed:.3g} of it waited for",
+        ),
     ]
     lost = cell.node_loss * math.log2(min(setup.devices, _NODE)) + cell.far_loss * math.log2(
         max(1.0, setup.devices / _NODE)
     )
     step = math.fsum(seconds for _, seconds, _ in each) * micro
     once = [
-        ("devices waiting for one another", step * lost, "share lost per doubling of devices"),
-        ("gradients exchanged", work.sync * cell.exposed, "exposed share of 2 bytes (n-1)/n / bus"),
-        ("optimizer", work.optimizer, "passes over the trained weights / HBM"),
-        ("GaLore projection", work.projection / cell.gemm, "4 m n r a matrix"),
-        ("GaLore SVD", work.svd / cell.svd, "(4 max min^2 + 22 min^3) a matrix / gap / rate"),
+        ("devices waiting for one another", step * lost, f"{lost:.4g} of {step:.4g} s, by doublings of devices"),
+        (
+            "gradients exchanged",
+            work.sync * cell.exposed,
+            f"{work.sync:.4g} s on the bus, {cell.exposed:.3g} of it waited for",
+        ),
+        ("optimizer", work.optimizer, "passes over the trained weights at the full bandwidth"),
+        ("GaLore projection", work.projection / cell.gemm, f"{work.projection:.4g} s at the peak / {cell.gemm:.3f}"),
+        ("GaLore SVD", work.svd / cell.svd, f"{work.svd:.4g} FLOPs a step on average / {cell.svd:.3g} FLOP/s"),
     ]
-    values = [(name, seconds * micro, formula) for name, seconds, formula in each] + once
-    terms = [Term(name, seconds * cell.factor, formula) for name, seconds, formula in values if seconds > 0]
-    return tuple(terms)
+    times = f", x {micro:g} micro-steps" if micro != 1 else ""
+    learned = f", x {cell.factor:.4g} learned" if cell.factor != 1 else ""
+    values = [(name, seconds * micro, formula + times) for name, seconds, formula in each] + once
+    return tuple(
+        Term(name, seconds * cell.factor, formula + learned) for name, seconds, formula in values if seconds > 0
+    )
 
 
 def _micro_steps(setup: TrainingSetup) -> float:
@@ -181,11 +200,27 @@ def _compute(work: Work, cell: SpeedCell) -> list[tuple[str, float, str]]:
     wide = cell.gemm / (1 + cell.half_width / work.hidden)
     adapters = work.adapter_products + work.adapter_bytes * cell.adapter
     return [
-        ("matrix products", work.gemm / rate, "FLOPs / (peak x efficiency)"),
-        ("recomputation", work.recompute * cell.recompute / rate, "2 N_b a token / (peak x efficiency)"),
-        ("attention", work.attention / (wide * cell.attention), "FLOPs / (peak x efficiency x ratio)"),
-        ("elementwise", work.elementwise * cell.elementwise, "bytes of norms, activations, loss / (0.8 HBM)"),
-        ("adapters", adapters, "passes over inputs and outputs / (0.8 HBM) + 6 N_l a token / (0.12 peak)"),
+        ("matrix products", work.gemm / rate, f"{work.gemm:.4g} s at the peak / {rate:.3f}"),
+        (
+            "recomputation",
+            work.recompute * cell.recompute / rate,
+            f"{work.recompute:.4g} s at the peak x {cell.recompute:.3f} / {rate:.3f}",
+        ),
+        (
+            "attention",
+            work.attention / (wide * cell.attention),
+            f"{work.attention:.4g} s at the peak / ({wide:.3f} x {cell.attention:.3f})",
+        ),
+        (
+            "elementwise",
+            work.elementwise * cell.elementwise,
+            f"{work.elementwise:.4g} s at 0.8 of the bandwidth x {cell.elementwise:.3g}",
+        ),
+        (
+            "adapters",
+            adapters,
+            f"{work.adapter_products:.4g} s of products + {work.adapter_bytes:.4g} s of bytes x {cell.adapter:.3g}",
+        ),
     ]
 
 

@@ -18,6 +18,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from bench.study_book import ACCELERATOR, BUDGET, OPTIONS, Compared, Option, Spending, render
+from orchestrator.adapters.axolotl.trainer import AxolotlTrainer
 from orchestrator.bootstrap import open_ports
 from orchestrator.domain.budget import Allowances
 from orchestrator.domain.cost.fitted import FITTED
@@ -112,7 +113,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as home:
         ports = open_ports(Settings(home=Path(home)))
-        specify = SpecifyRun(ports.inputs, ports.trainer)
+        specify = SpecifyRun(ports.inputs, AxolotlTrainer("cuda"))
         # On demand, as the book rents; one GPU or several, whole weights on each, as this trainer is launched.
         clouds = Markets(ports.clouds, lambda: FITTED, (Sharding.NONE,)).market()
         plans = {}

@@ -62,19 +62,26 @@ class Compared:
     cheapest: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run could be: what is for rent there, and how a wish is read for the machines there."""
+
+    markets: Markets
+    specify: SpecifyRun
+
+
 class QuoteRun:
     """Plans drafts. Raises `InvalidInputError`, or `UnaffordableError` with the cheapest cap."""
 
-    def __init__(self, specify: SpecifyRun, markets: Mapping[Where, Markets], clock: Clock) -> None:
-        self._specify = specify
-        self._markets = markets
+    def __init__(self, places: Mapping[Where, Place], clock: Clock) -> None:
+        self._places = places
         self._clock = clock
 
     def execute(self, draft: RunDraft, where: object = None, told: ToldTokens | None = None) -> Quote:
         place = parse_where(where)
-        spec, cap = self._specify.execute(draft, told)
+        spec, cap = self._places[place].specify.execute(draft, told)
         request = plan_request(spec, (), cap, spec.max_seconds)
-        found = search(request, self._markets[place].market(), self._clock.now())
+        found = search(request, self._places[place].markets.market(), self._clock.now())
         return Quote(spec, cap, found, place, _obstacles(found.plan, told))
 
     def compare(
@@ -105,10 +112,10 @@ class QuoteRun:
         place: Where,
         told: ToldTokens | None,
     ) -> Iterator[Compared]:
-        market, now = self._markets[place].market(), self._clock.now()
-        caps = [self._specify.cap(each) for each in budgets]
-        counts = [self._specify.gpus(each) for each in gpus]
-        spec, _ = self._specify.execute(replace(draft, budget=budgets[0], gpus=None), told)
+        market, now = self._places[place].markets.market(), self._clock.now()
+        caps = [self._places[place].specify.cap(each) for each in budgets]
+        counts = [self._places[place].specify.gpus(each) for each in gpus]
+        spec, _ = self._places[place].specify.execute(replace(draft, budget=budgets[0], gpus=None), told)
         request = plan_request(spec, (), caps[0], spec.max_seconds)
         workloads = workloads_of(request, market)
         for cap in caps:

@@ -7,11 +7,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli_figures import Json, dollars, duration, plain_table
+from api.cli_figures import Json, dollars, duration, numbers_table
+from api.figures import count
 
 MOST_REFUSALS = 6
 SECONDS_PER_HOUR = 3600
-RIGHT = frozenset({"time", "$", "$ more", "saves"})
+RIGHT = frozenset({"time", "$", "$ more", "saves", "tokens"})
 
 
 def machine(choice: Json) -> str:
@@ -25,7 +26,7 @@ def front_table(quote: Json) -> Table | None:
     """Plans that none beats in both; None when there is no choice."""
     if len(quote["front"]) < 2:
         return None
-    table = plain_table("dollars against hours", "time", "$", right=RIGHT)
+    table = numbers_table("dollars against hours", "time", "$", right=RIGHT)
     for each in quote["front"]:
         table.add_row(_named(quote, each), *_time_and_cost(each))
     return table
@@ -35,11 +36,11 @@ def by_gpus_table(quote: Json) -> Table | None:
     """What more accelerators cost and save; None when there is no choice."""
     if len(quote["by_gpus"]) < 2:
         return None
-    table = plain_table("best of its count", "time", "$", "$ more", "saves", right=RIGHT)
+    table = numbers_table("best of its count", "time", "$", "$ more", "saves", "tokens", right=RIGHT)
     for each in quote["by_gpus"]:
         more = "" if each["extra_dollars"] is None else dollars(each["extra_dollars"], 2)
         saved = "" if each["saved_hours"] is None else _signed(each["saved_hours"] * SECONDS_PER_HOUR)
-        table.add_row(_named(quote, each), *_time_and_cost(each), more, saved)
+        table.add_row(_named(quote, each), *_time_and_cost(each), more, saved, count(each["tokens"]))
     return table
 
 
@@ -48,7 +49,7 @@ def refusals_told(quote: Json) -> list[RenderableType]:
     refused = quote["refusals"]
     if not refused:
         return []
-    table = plain_table("no plan", "offers", "why", right=frozenset({"offers"}))
+    table = numbers_table("no plan", "offers", "why", right=frozenset({"offers"}))
     for each in refused[:MOST_REFUSALS]:
         why = f"{each['reason']}; {each['nearest']}" if each["nearest"] else each["reason"]
         table.add_row(escape(f"{each['gpus']} x {each['accelerator']}"), str(each["offers"]), escape(why))

@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli_figures import Json, dollars, duration, facts, figure, plain_table
+from api.cli_figures import Json, brief, dollars, duration, facts, figure, numbers_table, plain_table
 from api.cli_quote_choices import by_gpus_table, front_table, machine, refusals_told
 from api.figures import count
 
 GIB = 1 << 30
 SECONDS_PER_HOUR = 3600
-HEADED = frozenset({"p50", "p90", "worst", "$ p50", "$ p90", "$ worst", "steps", "s/step"})
+HEADED = frozenset({"p50", "p90", "worst", "$ p50", "$ p90", "$ worst"})
 
 
 def quote_details(quote: Json) -> RenderableType:
@@ -30,42 +30,31 @@ def quote_details(quote: Json) -> RenderableType:
 
 def quotes_table(document: Json) -> RenderableType:
     """Many wishes, one a line."""
-    right = frozenset({"budget", "p50", "p90", "$ p50", "$ p90", "$ worst", "trained", "of"})
-    table = plain_table(
-        "strategy", "budget", "machine", "p50", "p90", "$ p50", "$ p90", "$ worst", "trained", "of", "cut by",
-        right=right,
-    )  # fmt: skip
+    right = frozenset({"budget", "p50", "p90", "$ p50", "$ p90", "trained"})
+    table = numbers_table("strategy", "budget", "p50", "p90", "$ p50", "$ p90", "trained", "machine", right=right)
     for each in document["quotes"]:
-        asked = f" ({each['gpus_asked']} asked)" if each["gpus_asked"] and each["offer"] is None else ""
         head = (escape(each["strategy"]), dollars(each["budget"], 2))
-        if each["offer"] is None:
-            table.add_row(*head, Text(f"no training{asked}: {_least(each)}", style="dim"))
-        else:
-            table.add_row(*head, escape(machine(_offered(each["offer"]))), *_figures(each))
+        figures = ["-"] * 5 if each["offer"] is None else _figures(each)
+        table.add_row(*head, *figures, escape(_place(each)))
+    table.columns[0].no_wrap = True
     return Group(Text(f"where: {document['where']}", style="dim"), table)
 
 
-def _least(compared: Json) -> str:
+def _place(compared: Json) -> str:
+    if compared["offer"] is not None:
+        cut = f"; cut by the {compared['limit'].replace('_', ' ')}" if compared["limit"] else ""
+        return machine(_offered(compared["offer"])) + cut
+    asked = f" on {compared['gpus_asked']}" if compared["gpus_asked"] else ""
     cheapest = compared["cheapest"]
-    return str(compared["refusal"]) if cheapest is None else f"{dollars(cheapest)} is the least that trains"
+    why = compared["refusal"] if cheapest is None else f"{brief(cheapest)} is the least that trains"
+    return f"none{asked}: {why}"
 
 
-def _figures(compared: Json) -> tuple[str, ...]:
-    of_tokens = compared["intended_tokens"]
-    done, whole = (
-        (compared["planned_tokens"], of_tokens)
-        if of_tokens
-        else (compared["planned_steps"], compared["intended_steps"])
-    )
-    unit = " tokens" if of_tokens else " steps"
-    return (
-        duration(compared["hours"] * SECONDS_PER_HOUR),
-        duration(compared["hours_p90"] * SECONDS_PER_HOUR),
-        *(dollars(compared[name], 2) for name in ("dollars", "dollars_p90", "dollars_worst")),
-        count(done),
-        count(whole) + unit,
-        (compared["limit"] or "").replace("_", " "),
-    )
+def _figures(compared: Json) -> list[str]:
+    counted = "tokens" if compared["intended_tokens"] else "steps"
+    times = [duration(compared[name] * SECONDS_PER_HOUR) for name in ("hours", "hours_p90")]
+    costs = [brief(compared[name]) for name in ("dollars", "dollars_p90")]
+    return [*times, *costs, f"{count(compared[f'planned_{counted}'])}/{count(compared[f'intended_{counted}'])}"]
 
 
 def _apart(parts: list[RenderableType]) -> Iterator[RenderableType]:
@@ -113,31 +102,35 @@ def _age(quote: Json) -> str:
 
 def _stages(plan: Json) -> Table:
     """Seconds of p50 and worst add up to those of the lease; the bill rounds their sum up."""
-    table = plain_table("stage", "steps", "s/step", "p50", "p90", "worst", "$ p50", "$ p90", "$ worst", right=HEADED)
+    table = numbers_table("stage", "p50", "p90", "worst", "$ p50", "$ p90", "$ worst", right=HEADED)
     seconds, cost = plan["seconds"], plan["cost"]
     kinds = ("expected_seconds", "slow_seconds", "seconds")
     for stage in plan["stages"]:
-        steps = f"{stage['planned_steps']}/{stage['intended_steps']}" if stage["intended_steps"] else ""
-        pace = figure(stage["seconds_per_step"]) if stage["seconds_per_step"] else ""
         own = [stage[name] for name in kinds]
-        table.add_row(escape(stage["title"]), steps, pace, *map(duration, own), *(_at(plan, each) for each in own))
+        table.add_row(_stage(stage), *map(duration, own), *(_at(plan, each) for each in own))
     rest = [max(seconds[of] - sum(stage[name] for stage in plan["stages"]), 0)
             for of, name in (("p50", kinds[0]), ("worst", kinds[2]))]  # fmt: skip
-    table.add_row(
-        "around them", "", "", duration(rest[0]), "", duration(rest[1]), _at(plan, rest[0]), "", _at(plan, rest[1])
-    )
+    table.add_row("around them", duration(rest[0]), "", duration(rest[1]), _at(plan, rest[0]), "", _at(plan, rest[1]))
     whole = [duration(seconds[of]) for of in ("p50", "p90", "worst")]
-    table.add_row(Text("all, as billed"), "", "", *whole, *(dollars(cost[of]) for of in ("p50", "p90", "worst")))
+    table.add_row("all, as billed", *whole, *(brief(cost[of]) for of in ("p50", "p90", "worst")))
     return table
+
+
+def _stage(stage: Json) -> str:
+    title = escape(stage["title"])
+    if not stage["intended_steps"]:
+        return title
+    pace = f" x {figure(stage['seconds_per_step'])} s" if stage["seconds_per_step"] else ""
+    return f"{title}: {stage['planned_steps']}/{stage['intended_steps']} steps{pace}"
 
 
 def _at(plan: Json, seconds: float) -> str:
     """The seconds at the machine's price."""
-    return dollars(float(plan["dollars_per_hour"]) * seconds / SECONDS_PER_HOUR)
+    return brief(float(plan["dollars_per_hour"]) * seconds / SECONDS_PER_HOUR)
 
 
 def _items(plan: Json) -> Table:
-    table = plain_table("stretch of the lease", "p50 s", "p90 s", "from", right=frozenset({"p50 s", "p90 s"}))
+    table = numbers_table("stretch of the lease", "p50 s", "p90 s", "from", right=frozenset({"p50 s", "p90 s"}))
     for item in plan["items"]:
         name = escape(item["name"].replace("_", " "))
         table.add_row(name, f"{item['p50']:.0f}", f"{item['p90']:.0f}", escape(item["formula"]))
@@ -172,7 +165,7 @@ def _layout(stage: Json) -> str:
 def _step(stage: Json) -> Table | None:
     if not stage["step_terms"]:
         return None
-    table = plain_table("of a step", "s", "from", right=frozenset({"s"}))
+    table = numbers_table("of a step", "s", "from", right=frozenset({"s"}))
     for term in stage["step_terms"]:
         table.add_row(escape(term["name"]), figure(term["value"], 3), escape(term["formula"]))
     table.add_row("a step", figure(stage["seconds_per_step"]), escape(stage["speed_source"]))
@@ -183,7 +176,7 @@ def _memory(stage: Json) -> Table | None:
     memory = stage["memory"]
     if memory is None:
         return None
-    table = plain_table("of a device's memory", "GiB", "from", right=frozenset({"GiB"}))
+    table = numbers_table("of a device's memory", "GiB", "from", right=frozenset({"GiB"}))
     for term in memory["terms"]:
         table.add_row(escape(term["name"]), f"{term['value'] / GIB:.2f}", escape(term["formula"]))
     table.add_row("peak, p50", f"{memory['p50'] / GIB:.2f}", "")

@@ -44,8 +44,9 @@ class Counted:
     """The best plan of a count of accelerators, against the next smaller count; None for the first."""
 
     choice: Choice
-    extra: Money | None
-    saved_seconds: int | None
+    extra: Money | None = None
+    saved_seconds: int | None = None
+    extra_tokens: int = 0
 
 
 def priced(plan: Plan) -> tuple[Priced, ...]:
@@ -81,9 +82,9 @@ def counted(found: Search) -> tuple[Counted, ...]:
     choices: Sequence[Choice] = found.by_devices
     before: tuple[Choice | None, ...] = (None, *choices[:-1])
     return tuple(
-        Counted(each, None, None)
+        Counted(each)
         if last is None
-        else Counted(each, Money(each.cost - last.cost), last.seconds - each.seconds)
+        else Counted(each, Money(each.cost - last.cost), last.seconds - each.seconds, each.tokens - last.tokens)
         for last, each in zip(before, choices, strict=True)
     )
 

@@ -68,6 +68,17 @@ def test_more_accelerators_are_held_against_the_next_smaller_count(service: Serv
         assert each.extra is not None
         assert each.extra.micros == each.choice.cost - before.cost
         assert each.saved_seconds == before.seconds - each.choice.seconds
+        assert each.extra_tokens == each.choice.tokens - before.tokens
+
+
+def test_accelerators_that_buy_speed_with_less_training_are_said_to(browser: Browser, service: Service) -> None:
+    def less(cap: int) -> bool:
+        draft = RunDraft("dora_neftune", cap, model="meta-llama/Llama-3.1-8B")
+        found = service.application.quote.execute(draft, "clouds", ToldTokens(20_000_000)).found
+        return any(each.extra_tokens < 0 for each in quote_sheet.counted(found))
+
+    cap = next(cap for cap in range(1, 60) if less(cap))
+    assert " tokens less" in shown(browser, budget=str(cap))
 
 
 def test_the_age_of_the_price_is_said(browser: Browser) -> None:

@@ -93,6 +93,20 @@ def test_several_of_anything_make_a_table_of_all(cli: CommandLine) -> None:
             assert f"${float(each['dollars']):.2f}" in line
 
 
+def test_no_figure_is_broken_where_the_terminal_is_narrow(cli: CommandLine) -> None:
+    words = ("A", "lora", "-b", "10", "-b", "50", *LLAMA)
+    narrow = CommandLine(cli.service, {**cli.environment, "COLUMNS": "80"})
+    text = narrow("quote", *words).stdout
+    for each in document(cli, *words)["quotes"]:
+        assert f"${float(each['dollars']):.2f}" in text
+        assert f"${float(each['dollars_p90']):.2f}" in text
+    assert text.count("dora_neftune") == 2
+    one = narrow("quote", "A", "-b", "50", *LLAMA).stdout
+    worst = document(cli, "A", "-b", "50", *LLAMA)["plan"]["cost"]["worst"]
+    (billed,) = [line for line in one.splitlines() if line.startswith("all, as billed")]
+    assert billed.rstrip().endswith(f"${float(worst):.2f}")
+
+
 def test_one_of_each_is_a_single_wish_and_more_of_one_are_lists() -> None:
     assert wishes(strategy=["lora"], budget=["5"], gpus=[2]) == {"strategy": "lora", "budget": "5", "gpus": 2}
     assert wishes(strategy=["lora"], budget=["5", "6"]) == {"strategies": ["lora"], "budgets": ["5", "6"]}

@@ -124,7 +124,8 @@ class QuoteRun:
                 try:
                     found = search(replace(request, available=cap, gpus=count), market, now, workloads)
                 except UnaffordableError as error:
-                    yield Compared(spec.strategy, cap, count, None, str(error), error.cheapest_micros)
+                    why = "; ".join((str(error), *error.refusals[:1]))
+                    yield Compared(spec.strategy, cap, count, None, why, error.cheapest_micros)
                 else:
                     quote = Quote(asked, cap, found, place, _obstacles(found.plan, told))
                     yield Compared(spec.strategy, cap, count, quote)

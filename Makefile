@@ -3,6 +3,7 @@
 # make check                   format, lint, types, import contracts
 # make bench-strategies        every strategy for the same simulated dollars, into BENCHMARK.md
 # make bench-gpu [BENCH=...]   this machine's GPU: tokens a second and memory, into bench/measured
+# make bench-cost ROWS=...      the cost model against published measurements, into BENCHMARK.md
 
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
@@ -16,6 +17,7 @@ PYTHON ?= $(shell for each in python3.11 python3; do \
 BIN := .venv/bin
 SERVICE := .venv/.made
 TRAINER := .trainer/.made
+FITTING := .bench/.made
 # Twice quiet: errors are shown, progress and remarks are not.
 PIP := -m pip install -qq --disable-pip-version-check --no-input
 
@@ -27,7 +29,7 @@ QUICK_TESTS := $(wildcard tests/unit tests/architecture tests/contract tests/sim
 SLOW_TESTS := $(wildcard tests/integration)
 WHOLE_TESTS := $(wildcard tests/e2e)
 
-.PHONY: run test test-gpu check setup trainer bench-strategies bench-gpu clean
+.PHONY: run test test-gpu check setup trainer bench-strategies bench-gpu bench-cost clean
 
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
@@ -57,6 +59,20 @@ bench-strategies: $(SERVICE) $(TRAINER)
 bench-gpu: $(SERVICE) $(TRAINER)
 	$(BIN)/python -m bench.h200 $(BENCH)
 
+# The cost model against published measurements (files with the columns of bench/rows.py), the study book's options and
+# the planner's speed, into BENCHMARK.md. MLPERF and PEFT may be left out.
+bench-cost: $(SERVICE) $(FITTING)
+	@test -n '$(ROWS)' || { echo 'Name the measurements: make bench-cost ROWS=rows.csv [MLPERF=mlperf.csv] [PEFT=peft.csv]' >&2; exit 1; }
+	@mkdir -p bench/results
+	.bench/bin/python -m bench.validate_speed $(ROWS) $(if $(MLPERF),--mlperf $(MLPERF)) $(if $(PEFT),--peft $(PEFT)) > bench/results/validate_speed.txt
+	.bench/bin/python -m bench.validate_memory $(ROWS) $(PEFT) --records .bench/records.json > bench/results/validate_memory.txt
+	.bench/bin/python -m bench.compare_memory $(ROWS) $(PEFT) --records .bench/records.json > bench/results/compare_memory.txt
+	$(BIN)/python -m bench.accuracy $(ROWS) --out .bench/predictions.csv | grep -v predictions > bench/results/accuracy.txt
+	$(BIN)/python -m bench.book_plans > bench/results/book_plans.md
+	$(BIN)/python -m bench.book_plans --accelerator H200 > bench/results/book_plans_h200.md
+	$(BIN)/python -m bench.planner_speed
+	$(BIN)/python -m bench.cost_report
+
 setup: $(SERVICE) $(TRAINER)
 
 trainer: $(TRAINER)
@@ -65,6 +81,11 @@ $(SERVICE): pyproject.toml constraints/service.txt
 	$(call new_environment,.venv)
 	@echo 'Installing the service into .venv (a minute) ...'
 	@$(BIN)/python $(PIP) -c constraints/service.txt -e '.[dev]'
+	@touch $@
+
+$(FITTING): constraints/bench.txt
+	$(call new_environment,.bench)
+	@.bench/bin/python $(PIP) -c constraints/bench.txt numpy scipy matplotlib fitcheck-llm
 	@touch $@
 
 # Torch comes first, since what builds against it must find it; the constraints keep the second step from changing it.
@@ -83,5 +104,5 @@ endef
 
 # Environments and caches; data/ holds what was paid for, and stays.
 clean:
-	rm -rf .venv .trainer *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .trainer .bench *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +

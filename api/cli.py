@@ -22,9 +22,10 @@ from api.cli_doctor import installed
 from api.cli_offers import offers, prices
 from api.cli_options import JsonOption, RunArgument, UrlOption
 from api.cli_push import push
+from api.cli_quote import quote
 from api.cli_service import EXIT_REFUSED, err, service, show
 from api.cli_strategies import find, strategies_table, strategy_details
-from api.cli_submit import EXIT_BADLY, quote, run, watch
+from api.cli_submit import EXIT_BADLY, run, watch
 from api.cli_views import checks_table, run_details, runs_table
 from orchestrator.settings import Settings
 

@@ -35,6 +35,19 @@ def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     return table
 
 
+def brief(amount: object) -> str:
+    """An amount in cents from one dollar up, to four places below."""
+    return dollars(amount, 2 if abs(float(str(amount))) >= 1 else 4)
+
+
+def numbers_table(*columns: str, right: frozenset[str]) -> Table:
+    """A plain table whose numbers are never broken: where the terminal is narrow, the words give way."""
+    table = plain_table(*columns, right=right)
+    for column in table.columns:
+        column.no_wrap = column.justify == "right"
+    return table
+
+
 def plain_table(*columns: str, right: frozenset[str] = frozenset()) -> Table:
     """A table without lines; the columns in `right` hold numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -13,6 +13,7 @@ import typer
 from api.typed_text import plain_value, read_settings
 from orchestrator.domain.errors import InvalidInputError
 from orchestrator.domain.json_value import JsonValue
+from orchestrator.domain.run import Prefer
 
 T = TypeVar("T")
 
@@ -61,6 +62,11 @@ TaskOption = Annotated[
 ]
 TasksFolderOption = Annotated[str | None, typer.Option(help="A folder with tasks of your own.")]
 TaskLimitOption = Annotated[int | None, typer.Option(help="The most rows of each task.")]
+AcceleratorOption = Annotated[
+    list[str] | None, typer.Option("--accelerator", metavar="NAME", help="One that may be used, such as H200; repeat.")
+]
+SpotOption = Annotated[bool | None, typer.Option("--spot/--no-spot", help="Only spot machines, or none; default: any.")]
+PreferOption = Annotated[Prefer | None, typer.Option(help="What decides between plans that train the same.")]
 NoticesOption = Annotated[bool, typer.Option("--notices", hidden=True, help="Show the lines of standard input too.")]
 
 
@@ -85,6 +91,9 @@ def wish(
     task: TaskOption = None,
     tasks_folder: TasksFolderOption = None,
     task_limit: TaskLimitOption = None,
+    accelerator: AcceleratorOption = None,
+    spot: SpotOption = None,
+    prefer: PreferOption = None,
 ) -> dict[str, Any]:
     """The body of a draft: what was given, overrides from the file first, then from the line."""
     if strategy is None and recipe is None:
@@ -98,18 +107,25 @@ def wish(
         "overrides": {**_file(overrides), **_pairs(override, "--override")} or None,
         "merged": merged or None,
         "harness": _harness(task, tasks_folder, task_limit),
+        "accelerators": accelerator or None, "spot": spot, "prefer": None if prefer is None else prefer.value,
     }  # fmt: skip
     return {key: value for key, value in given.items() if value is not None}
 
 
 def takes_a_wish(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the options of `wish` in place of its first parameter, which gets the body that they make."""
-    wished = signature(wish, eval_str=True).parameters
+    return takes(wish, signature(wish, eval_str=True).parameters, command)
+
+
+def takes(
+    make: Callable[..., dict[str, Any]], wished: Mapping[str, Parameter], command: Callable[..., None]
+) -> Callable[..., None]:
+    """The command with the parameters `wished` in place of its first one, which gets what `make` makes of them."""
     first, *own = signature(command, eval_str=True).parameters.values()
 
     @wraps(command)
     def called(**given: Any) -> None:
-        body = wish(**{name: given.pop(name) for name in wished})
+        body = make(**{name: given.pop(name) for name in wished})
         command(**{first.name: body}, **given)
 
     parameters = [*wished.values(), *(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli_figures import Json, duration, figure, plain_table
+from api.cli_figures import Json, figure, plain_table
 
 STYLES = {"running": "cyan", "done": "green", "failed": "red", "skipped": "dim", "pending": "dim"}
 
@@ -29,26 +27,6 @@ def stages_table(run: Json) -> Table:
             figure(stage["seconds_per_step"], 3) if stage["seconds_per_step"] else "",
             stage["exit_cause"] or "",
             escape(stage["message"][-200:]),
-        )
-    return table
-
-
-def planned_table(stages: Iterable[Json]) -> Table:
-    """The part of every stage in a plan."""
-    held = list(stages)
-    whole = sum(stage["seconds"] for stage in held)
-    right = frozenset({"share", "expected", "steps", "s/step"})
-    table = plain_table("#", "stage", "kind", "share", "expected", "steps", "s/step", right=right)
-    for number, stage in enumerate(held, start=1):
-        steps_told = f"{stage['planned_steps']}/{stage['intended_steps']}" if stage["intended_steps"] else ""
-        table.add_row(
-            str(number),
-            escape(stage["title"]),
-            stage["kind"],
-            f"{100 * stage['seconds'] / whole:.0f} %" if stage["seconds"] else "none",
-            duration(stage["expected_seconds"]) if stage["seconds"] else "",
-            steps_told,
-            figure(stage["seconds_per_step"], 3) if stage["seconds_per_step"] else "",
         )
     return table
 

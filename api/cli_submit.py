@@ -1,4 +1,4 @@
-"""Commands that ask for a run: `run`, `quote`, and `watch`, which shows one to its end."""
+"""Commands that ask for a run: `run`, and `watch`, which shows one to its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 from api.cli_client import Client
 from api.cli_options import JsonOption, NoticesOption, RunArgument, UrlOption, takes_a_wish
 from api.cli_service import err, out, service, show
-from api.cli_views import quote_details, run_details
+from api.cli_views import run_details
 from api.cli_watch import Watch, summary
 
 EXIT_BADLY = 1
@@ -33,14 +33,6 @@ def run(
             follow(client, submitted["id"], notices, as_json)
         else:
             show(submitted, run_details(submitted), as_json)
-
-
-@takes_a_wish
-def quote(body: dict[str, Any], url: UrlOption = None, as_json: JsonOption = False) -> None:
-    """Say what a run would buy and cost. Starts and reserves nothing."""
-    with service(url) as client:
-        quoted = client.post("/quotes", body)
-        show(quoted, quote_details(quoted), as_json)
 
 
 def watch(

@@ -10,11 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli_figures import dollars, duration, facts
+from api.cli_figures import dollars, facts
 from api.cli_results import results_tables
-from api.cli_stages import planned_table, stages_table, steps
+from api.cli_stages import stages_table, steps
 
 Json = Mapping[str, Any]
+
+MOST_REFUSALS = 8
+"""Told of a wish that nothing can be planned for; there is one for every kind of machine."""
 
 OUTCOME_STYLES = {"completed": "green", "budget_reached": "yellow", "time_reached": "yellow", "cancelled": "dim",
                   "failed": "red"}  # fmt: skip
@@ -73,26 +76,6 @@ def run_details(run: Json) -> RenderableType:
     return Group(*parts)
 
 
-def quote_details(quote: Json) -> RenderableType:
-    plan = quote["plan"]
-    seconds, cost = plan["seconds"], plan["cost"]
-    limit = f", cut short by the {plan['limit'].replace('_', ' ')}" if plan["limit"] else ""
-    told = facts(
-        [
-            ("strategy", quote["strategy"]),
-            ("model", escape(quote["model"])),
-            ("dataset", f"{escape(quote['dataset']['source'])} ({quote['dataset']['rows'] or '?'} rows)"),
-            ("machine", f"{plan['offer']['id']} at {dollars(plan['dollars_per_hour'], 2)} an hour"),
-            ("steps", f"{plan['planned_steps']} of {plan['intended_steps']}{limit}"),
-            ("time", f"{duration(seconds['p50'])}, nine times in ten below {duration(seconds['p90'])}"),
-            ("cost", f"{dollars(cost['p50'])}, nine times in ten below {dollars(cost['p90'])}"),
-            ("never more than", dollars(cost["worst"])),
-            *(("note", escape(note)) for note in quote["notes"]),
-        ]
-    )
-    return Group(told, Text(), planned_table(plan["stages"]))
-
-
 def checks_table(checks: Iterable[Json]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for check in checks:
@@ -109,7 +92,14 @@ def show_problem(console: Console, problem: Json) -> None:
         console.print(Text(str(problem["detail"])))
     for each in errors:
         console.print(Text.assemble((str(each["field"]), "bold"), ": ", str(each["message"])))
-    for refusal in problem.get("refusals") or []:
+    refusals = [str(each) for each in problem.get("refusals") or []]
+    for refusal in refusals[:MOST_REFUSALS]:
         console.print(Text(f"  {refusal}", style="dim"))
-    if problem.get("cheapest_budget"):
-        console.print(Text(f"The least budget that trains: {problem['cheapest_budget']} dollars"))
+    if len(refusals) > MOST_REFUSALS:
+        console.print(Text(f"  and {len(refusals) - MOST_REFUSALS} kinds more", style="dim"))
+    cheapest = problem.get("cheapest_budget")
+    if cheapest:
+        console.print(Text(f"The least budget that trains: {cheapest} dollars"))
+        nearest = next((each for each in refusals if f" {cheapest} dollars would do" in each), None)
+        if nearest:
+            console.print(Text(f"The nearest plan: {nearest}"))

@@ -22,15 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
-from orchestrator.domain.cost.fitted_memory import MEMORY_COEFFICIENTS
-from orchestrator.domain.cost.memory import predict_memory
-
+from bench.memory_rows import limit_of, memory_architecture, memory_setup
 from bench.rows import Row, Unplaced, read_rows
+from bench.speed_samples import speed_setup
 from orchestrator.domain.cost.coefficients import family_of
+from orchestrator.domain.cost.fitted_memory import MEMORY_COEFFICIENTS
 from orchestrator.domain.cost.fitted_speed import COEFFICIENTS
 from orchestrator.domain.cost.gpus import GIB
+from orchestrator.domain.cost.memory import predict_memory
 from orchestrator.domain.cost.prediction import Prediction
 from orchestrator.domain.cost.speed_model import predict_step
+from orchestrator.domain.errors import InvalidInputError
 
 SPEED = "tokens_per_s_per_gpu"
 MEMORY = "peak_mem_gib"
@@ -70,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"{options.rows}: {error.strerror}", file=sys.stderr)
         return 2
-    judged = {
-        name: judge(rows)
-        for name, judge, wanted in ((SPEED, judged_speed, "speed"), (MEMORY, judged_memory, "memory"))
-        if options.quantity in {wanted, "both"}
-    }
+    judged: dict[str, list[Judged]] = {}
+    for name, wanted in ((SPEED, "speed"), (MEMORY, "memory")):
+        if options.quantity in {wanted, "both"}:
+            judged[name], refused = judge(rows, name)
+            unplaced += refused
     write(judged, options.out)
     for name, found in judged.items():
         print(report(name, found))
@@ -84,35 +86,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def predicted_speed(row: Row) -> Prediction:
     """Tokens per second of one device as a prediction: the step's seconds turned round keep their sigma."""
-    step = predict_step(row.architecture, row.setup, row.gpu, COEFFICIENTS)
-    tokens = row.setup.step_tokens / row.setup.devices
+    setup = speed_setup(row)
+    step = predict_step(row.architecture, setup, row.gpu, COEFFICIENTS)
+    tokens = setup.step_tokens / setup.devices
     return Prediction(tokens / step.middle, step.sigma, (), step.source)
 
 
 def predicted_memory(row: Row) -> Prediction:
-    """GiB of one device."""
-    peak = predict_memory(row.architecture, row.setup, row.gpu, MEMORY_COEFFICIENTS)
-    return Prediction(peak.middle / GIB, peak.sigma, (), peak.source)
+    """GiB of one device, and no more than what was read can be: memory reserved on a device never exceeds it."""
+    peak = predict_memory(memory_architecture(row), memory_setup(row), row.gpu, MEMORY_COEFFICIENTS)
+    return Prediction(min(peak.middle, limit_of(row)) / GIB, peak.sigma, (), peak.source)
 
 
-def judged_speed(rows: Iterable[Row]) -> list[Judged]:
-    return _judged(rows, predicted_speed, lambda row: row.tokens_per_s_per_gpu)
-
-
-def judged_memory(rows: Iterable[Row]) -> list[Judged]:
-    return _judged(rows, predicted_memory, lambda row: row.peak_mem_gib)
-
-
-def _judged(
-    rows: Iterable[Row], predict: Callable[[Row], Prediction], measured_of: Callable[[Row], float | None]
-) -> list[Judged]:
-    found = []
+def judge(rows: Iterable[Row], quantity: str) -> tuple[list[Judged], list[Unplaced]]:
+    """Every row that states the quantity beside its prediction, and those that the model refuses to predict."""
+    predict = predicted_speed if quantity == SPEED else predicted_memory
+    found, refused = [], []
     for row in rows:
-        measured = measured_of(row)
-        if measured is not None:
+        measured = row.tokens_per_s_per_gpu if quantity == SPEED else row.peak_mem_gib
+        if measured is None:
+            continue
+        try:
             said = predict(row)
-            found.append(Judged(row, said.middle, *said.interval(), said.quantile(_P95), measured))
-    return found
+        except InvalidInputError as error:
+            refused.append(Unplaced(f"{row.id}:{quantity}", row.source, str(error)))
+            continue
+        found.append(Judged(row, said.middle, *said.interval(), said.quantile(_P95), measured))
+    return found, refused
 
 
 def write(judged: Mapping[str, Sequence[Judged]], out: Path | None) -> None:

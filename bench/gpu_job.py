@@ -27,7 +27,8 @@ from orchestrator.domain.ids import RunId, stage_id
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.money import ZERO, Rate
 from orchestrator.domain.offers import Offer
-from orchestrator.domain.plan import Estimate, Plan
+from orchestrator.domain.plan import Estimate, Plan, StagePlan
+from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import DatasetRef, Run, RunSpec
 from orchestrator.domain.stages import Stage, StageKind, StageSpec
 from orchestrator.domain.strategies import Wishes, expand, find_strategy
@@ -160,7 +161,13 @@ def planned(bench: Bench, case: Case, model: Path, rows_at: Path, rows: int) -> 
         stages=(replace(wanted[0], recipe=resolution.recipe), *wanted[1:]),
         seed=SEED,
     )
-    run = Run(RunId("run_benchmark000"), spec, _BIRTH, plan=_plan(bench, case), stages=tuple(_stages(spec.stages)))
+    run = Run(
+        RunId("run_benchmark000"),
+        spec,
+        _BIRTH,
+        plan=_plan(bench, case, spec),
+        stages=tuple(_stages(spec.stages)),
+    )
     return run, resolution.notes
 
 
@@ -199,7 +206,7 @@ def _stages(specs: tuple[StageSpec, ...]) -> Iterator[Stage]:
         yield Stage(stage_id(ordinal, each.kind), each.kind, 0, attempt=1)
 
 
-def _plan(bench: Bench, case: Case) -> Plan:
+def _plan(bench: Bench, case: Case, spec: RunSpec) -> Plan:
     offer = Offer(
         provider="local",
         region="here",
@@ -213,7 +220,16 @@ def _plan(bench: Bench, case: Case) -> Plan:
         priced_on=date(2026, 1, 1),
         price_source="none: a benchmark pays nobody",
     )
-    return Plan(offer, Window(_BIRTH, 3600, ZERO, Limit.BUDGET, ALLOWANCES), (), _NOTHING, _NOTHING, None, ())
+    window = Window(_BIRTH, 3600, ZERO, Limit.BUDGET, ALLOWANCES)
+    # The case says how it is cut, and how many steps it has, in its recipe.
+    parts = tuple(StagePlan(each.kind, each.title, 3600, 0, _steps(each, spec, case)) for each in spec.stages)
+    return Plan(offer, window, parts, _NOTHING, _NOTHING, None, ())
+
+
+def _steps(stage: StageSpec, spec: RunSpec, case: Case) -> int:
+    rows = spec.dataset.train_rows
+    assert rows is not None, "a benchmark writes its own rows"
+    return TrainingShape.from_recipe(stage.recipe).steps(rows, case.devices) if stage.recipe else 0
 
 
 def _supervised(

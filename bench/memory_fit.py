@@ -27,20 +27,22 @@ from orchestrator.domain.cost.setup import TrainingSetup
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
+SEEN = "seen"
+"""Stands for every framework that too little was measured of to have a width of its own."""
 FITTED = ("const", "activations", "logits", "states", "sharded", "copies", "eager", "growth")
 _FACTORS = (Factor.ONE, Factor.ACTIVATIONS, Factor.LOGITS, Factor.STATES, Factor.SHARDED, Factor.COPIES, Factor.EAGER)
 # Logarithms (growth: the exponent itself) that counting leads to expect, and how far from them a framework, a cell of
 # it, and a model type's code may be.
 _MEAN = np.array([math.log(0.8), 0.0, 0.0, 0.0, 0.0, math.log(0.1), 0.0, 0.0])
 _FRAMEWORK = np.array([0.7, 0.3, 0.3, 0.2, 0.2, 1.5, 0.5, 0.12])
-_CELL = np.array([0.5, 0.2, 0.25, 0.2, 0.2, 0.5, 0.3, 0.06])
-# A framework that runs another's models and adapters unchanged starts from what that one's rows say.
-_SAME_CODE = {"axolotl": "transformers"}
+_CELL = np.array([0.3, 0.12, 0.15, 0.12, 0.12, 0.3, 0.2, 0.04])
+UNFITTED = frozenset({"axolotl"})
+"""Sources that are predicted and not fitted: two examples of one mixture, whose README does not say what was read."""
 _CODED = [1, 2, 6]
 _CODE = np.array([0.25, 0.35, 0.5])
 _GROWING = [1, 2, 5, 6]
 _REFERENCE_TOKENS = 2048.0
-_NOISE = 0.04
+_NOISE = 0.05
 _BEND = 2.0
 _TINY = 1e-9
 _PHASES = 5
@@ -103,38 +105,33 @@ class Problem:
         return slopes
 
 
-def fit_memory(rows: Sequence[MemoryRow], about: str) -> MemoryCoefficients:
-    """Coefficients from those rows; `about` is written into each cell's source. Sigmas are those of calibration."""
+def fit_memory(rows: Sequence[MemoryRow]) -> MemoryCoefficients:
+    """Coefficients from those rows, without widths of their own yet."""
     cells: dict[CellKey, MemoryCell] = {}
     codes: dict[tuple[str, str], ModelCode] = {}
     means: dict[str, Array] = {}
-    for framework in sorted({row.setup.framework for row in rows}, key=lambda name: (name in _SAME_CODE, name)):
+    for framework in sorted({row.setup.framework for row in rows}):
         own = [row for row in rows if row.setup.framework == framework]
-        values, problem = _solve(own, means.get(_SAME_CODE.get(framework, ""), _MEAN))
+        values, problem = _solve(own)
         width, mean = len(FITTED), values[: len(FITTED)]
         means[framework] = mean
-        cells[CellKey(framework, ANY, ANY, ANY)] = cell_of(mean, f"{len(own)} rows of {framework}, {about}")
+        cells[CellKey(framework, ANY, ANY, ANY)] = cell_of(mean)
         around = values[width : width * (1 + len(problem.keys))].reshape(-1, width)
         for index, key in enumerate(problem.keys):
-            count = int((problem.cell == index).sum())
-            cells[key] = cell_of(
-                mean + around[index], f"{count} rows of {framework} {key.method} on {key.gpu}, {about}"
-            )
+            cells[key] = cell_of(mean + around[index])
         own_code = values[width * (1 + len(problem.keys)) :].reshape(-1, len(_CODED))
         for name, logs in zip(problem.types, own_code, strict=True):
             codes[framework, name] = ModelCode(*(round(math.exp(each), 4) for each in logs))
     middle = np.median(np.array(list(means.values())), axis=0) if means else _MEAN
-    cells[CellKey(ANY, ANY, ANY, ANY)] = cell_of(middle, f"mean of {len(means)} frameworks, {about}")
+    cells[CellKey(ANY, ANY, ANY, ANY)] = cell_of(middle)
     return MemoryCoefficients(cells, codes)
 
 
-def cell_of(logs: Array, source: str) -> MemoryCell:
+def cell_of(logs: Array) -> MemoryCell:
     """A cell from the logarithms of its factors."""
     const, activations, logits, states, sharded, copies, eager = (round(math.exp(each), 4) for each in logs[:7])
     growth = round(float(logs[7]), 4)
-    return MemoryCell(
-        round(const * GIB), activations, logits, states, sharded, copies, eager, growth=growth, source=source
-    )
+    return MemoryCell(round(const * GIB), activations, logits, states, sharded, copies, eager, growth=growth)
 
 
 @cache
@@ -147,7 +144,7 @@ def sizes_of(architecture: Architecture, setup: TrainingSetup) -> Array:
     return sizes
 
 
-def _solve(rows: Sequence[MemoryRow], mean: Array) -> tuple[Array, Problem]:
+def _solve(rows: Sequence[MemoryRow]) -> tuple[Array, Problem]:
     keys = sorted({cell_key(row.setup, row.gpu) for row in rows})
     types = sorted({row.architecture.model_type for row in rows})
     problem = Problem(
@@ -160,7 +157,7 @@ def _solve(rows: Sequence[MemoryRow], mean: Array) -> tuple[Array, Problem]:
         keys=keys,
         types=types,
     )
-    center = np.concatenate([mean, np.zeros(len(keys) * len(FITTED) + len(types) * len(_CODED))])
+    center = np.concatenate([_MEAN, np.zeros(len(keys) * len(FITTED) + len(types) * len(_CODED))])
     width = np.concatenate([_FRAMEWORK, np.tile(_CELL, len(keys)), np.tile(_CODE, len(types))])
 
     def residuals(values: Array) -> Array:
@@ -181,9 +178,10 @@ def _solve(rows: Sequence[MemoryRow], mean: Array) -> tuple[Array, Problem]:
 
 
 def with_sigmas(fitted: MemoryCoefficients, sigmas: Mapping[str, tuple[float, float]]) -> MemoryCoefficients:
-    """The same with `sigma` and `spread` of each framework's cells, those of "*" where it has none of its own."""
+    """The same with `sigma` and `spread` of each framework's cells: its own, else those of SEEN; ANY's for a framework
+    that was not seen."""
     cells = {}
     for key, cell in fitted.cells.items():
-        sigma, spread = sigmas.get(key.framework, sigmas[ANY])
+        sigma, spread = sigmas[ANY] if key.framework == ANY else sigmas.get(key.framework, sigmas[SEEN])
         cells[key] = replace(cell, sigma=sigma, spread=spread)
     return replace(fitted, cells=cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +26,8 @@ limit is higher, this decides its peak. Fitted with the coefficients, to the row
 
 @dataclass(frozen=True, slots=True)
 class MemoryRow:
-    """One measured peak, in bytes. `limit` bounds what it can be: memory reserved on a device never exceeds it."""
+    """One measured peak, in bytes. `limit` bounds what it can be: memory reserved on a device never exceeds it.
+    `origin` is the table, the file and the commit that it comes from."""
 
     id: str
     source: str
@@ -37,6 +38,7 @@ class MemoryRow:
     gpu: Gpu
     measured: float
     limit: float
+    origin: tuple[str, str, str]
 
 
 def memory_setup(row: Row) -> TrainingSetup:
@@ -91,6 +93,11 @@ def memory_architecture(row: Row) -> Architecture:
     return (known(name) if name else None) or row.architecture
 
 
+def limit_of(row: Row) -> float:
+    """Bytes that the row's measurement cannot exceed: the device's, where reserved memory was read."""
+    return row.gpu.memory if "reserved" in row.cells.get("mem_kind", "") else math.inf
+
+
 def measured_memory(path: Path) -> list[MemoryRow]:
     """Every row of the file that states a peak and can be placed."""
     return [
@@ -103,11 +110,22 @@ def measured_memory(path: Path) -> list[MemoryRow]:
             setup=memory_setup(row),
             gpu=row.gpu,
             measured=row.peak_mem_gib * GIB,
-            limit=row.gpu.memory if "reserved" in row.cells.get("mem_kind", "") else math.inf,
+            limit=limit_of(row),
+            origin=(row.source, row.cells.get("source_path", "").partition("#")[0], row.cells.get("commit", "")),
         )
         for row in read_rows(path)[0]
         if row.peak_mem_gib is not None
     ]
+
+
+def peaks(paths: Iterable[Path]) -> list[MemoryRow]:
+    """All rows of those files: of measured trainings, or PEFT's own comparison, which is known by its columns."""
+    found: list[MemoryRow] = []
+    for path in paths:
+        with path.open(encoding="utf-8-sig") as file:
+            head = file.readline()
+        found += peft_memory(path) if "mem_max_bytes" in head else measured_memory(path)
+    return found
 
 
 def peft_memory(path: Path) -> list[MemoryRow]:
@@ -140,6 +158,7 @@ def _peft_row(cells: Mapping[str, str]) -> MemoryRow:
         gpu=GPUS["L40S"],
         measured=float(cells["mem_max_bytes"]),
         limit=GPUS["L40S"].memory,
+        origin=("peft-metamathqa", "method_comparison/MetaMathQA/results", cells["commit"]),
     )
 
 

@@ -24,6 +24,7 @@ from orchestrator.domain.cost.setup import Method, TrainingSetup
 from orchestrator.domain.errors import InvalidInputError, NotFoundError
 
 _LONGEST = 2048
+_SHORT = 512  # of samples that are said to be far shorter than the limit
 _RANK = 16
 _GALORE_GAP = 200
 
@@ -57,7 +58,8 @@ class Unplaced:
 
 
 def read_rows(path: Path) -> tuple[list[Row], list[Unplaced]]:
-    """Every line of the file, as a row or with the reason why it is none."""
+    """Every line of the file, as a row or with the reason why it is none. Raises OSError for a file that cannot be
+    read."""
     rows: list[Row] = []
     unplaced: list[Unplaced] = []
     for number, cells in enumerate(_lines(path), start=1):
@@ -138,7 +140,7 @@ def _setup(cells: dict[str, str], architecture: Architecture, assumed: list[str]
         rank=_rank(cells, method, assumed) if adapts or method is Method.GALORE else 0,
         targets=words.targets_of(cells.get("lora_targets", ""), architecture) if adapts else None,
         dropout=_fraction(said, "dropout"),
-        dora="dora" in re.sub(r"use_dora=(false|0|no)", "", said),
+        dora="dora" in cells.get("method", "").lower() or re.search(r"use_dora=(true|1)", said) is not None,
         pairs="orpo" in said,
         packed="unpacked" not in said and "pack" in said,
         compiled="compile=1" in said or "compile=true" in said,
@@ -175,9 +177,14 @@ def _checkpointing(cells: dict[str, str], framework: str, assumed: list[str]) ->
 
 
 def _sequence(cells: dict[str, str], said: str, assumed: list[str]) -> int:
-    """The stated length; else the longest sample's, where a range of it is told; else a usual limit."""
+    """The stated length, unless it is a limit that short samples never reach; else the longest sample's, where a
+    range of it is told; else a usual limit."""
     if cells.get("seq_len"):
-        return _count(cells, "seq_len", _LONGEST)
+        stated = _count(cells, "seq_len", _LONGEST)
+        if "short samples" not in said or stated <= _SHORT:
+            return stated
+        assumed.append(f"seq_len {_SHORT}")
+        return _SHORT
     longest = re.search(r"longest sample \d+-(\d+)", said)
     length = int(longest[1]) if longest else _LONGEST
     assumed.append(f"seq_len {length}")

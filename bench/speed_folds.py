@@ -20,7 +20,8 @@ from bench.speed_fit import (
     siblings,
 )
 from bench.speed_samples import Sample
-from orchestrator.domain.cost.coefficients import STACKS, Coefficients, cell_key, family_of
+from orchestrator.domain.cost.coefficients import Coefficients, cell_key, family_of
+from orchestrator.domain.cost.stacks import STACKS
 
 
 @dataclass(frozen=True, slots=True)

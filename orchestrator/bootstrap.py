@@ -51,7 +51,7 @@ from orchestrator.services.learned import Learned
 from orchestrator.services.markets import JoinedPrices, Markets
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
-from orchestrator.services.quote import QuoteRun, Where
+from orchestrator.services.quote import Place, QuoteRun, Where
 from orchestrator.services.read import ReadRuns
 from orchestrator.services.read_datasets import ReadDatasets
 from orchestrator.services.read_offers import ReadOffers
@@ -117,8 +117,7 @@ def assemble(settings: Settings, ports: Ports) -> Application:
     learned = Learned(ports.store, ports.clock)
     model = CurrentModel(learned)
     markets = Markets(ports.prices, model)
-    quote = QuoteRun(SpecifyRun(ports.inputs, ports.trainer), _places(ports, markets, model), ports.clock,
-                     settings.price_max_age_days)  # fmt: skip
+    quote = QuoteRun(_places(ports, markets, model), ports.clock, settings.price_max_age_days)
     return Application(
         settings=settings,
         quote=quote,
@@ -159,14 +158,16 @@ def _price_check(settings: Settings, ports: Ports) -> CheckPrice:
     return CheckPrice(everywhere, ports.clouds, ports.clock, settings.price_max_age_days, tolerance)
 
 
-def _places(ports: Ports, here: Markets, model: Callable[[], CostModel]) -> dict[Where, Markets]:
-    """What can be quoted: a plan for a cloud may split a training's memory, though none has been launched so yet."""
+def _places(ports: Ports, here: Markets, model: Callable[[], CostModel]) -> dict[Where, Place]:
+    """What can be quoted: a plan for a cloud may split a training's memory, though none has been launched so yet. There
+    a wish is read for GPUs, whatever this machine has."""
     everywhere = JoinedPrices((ports.prices, ports.clouds))
     split = (Sharding.NONE, Sharding.FULL)
+    abroad = SpecifyRun(ports.inputs, AxolotlTrainer("cuda"))
     return {
-        Where.HERE: here,
-        Where.CLOUDS: Markets(ports.clouds, model, split),
-        Where.ANYWHERE: Markets(everywhere, model, split),
+        Where.HERE: Place(here, SpecifyRun(ports.inputs, ports.trainer)),
+        Where.CLOUDS: Place(Markets(ports.clouds, model, split), abroad),
+        Where.ANYWHERE: Place(Markets(everywhere, model, split), abroad),
     }
 
 

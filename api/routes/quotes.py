@@ -22,7 +22,8 @@ def quote(body: QuoteBody, app: App) -> QuoteView | QuoteTable:
     to choose from; or, for several strategies, budgets or counts of accelerators, a table. Nothing is started or
     reserved."""
     if not body.is_table:
-        return QuoteView.of(app.quote.execute(body.draft(), body.where, body.told()))
+        quoted = app.quote.execute(body.draft(), body.where, body.told())
+        return QuoteView.of(quoted, app.offers.listed(quoted.plan.offer))
     compared = app.quote.compare(
         body.draft(),
         body.strategies or [body.strategy],

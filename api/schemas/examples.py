@@ -185,7 +185,7 @@ EXAMPLES: Mapping[str, View] = {
         RunView.of(_READING),
         RunList.of(ReadingPage((_READING,), None)),
         LedgerView.of(_READING),
-        QuoteView.of(Quote(_SPEC, _CAP, _FOUND)),
+        QuoteView.of(Quote(_SPEC, _CAP, _FOUND), ListedOffer(_OFFER, 0, False)),
         OfferList.of(OfferPage((ListedOffer(_OFFER, 0, False),), 1, None, ())),
         StrategyList.whole((_STRATEGY,)),
         CalibrationView.of(_CALIBRATION),

@@ -7,11 +7,13 @@ from pydantic import Field
 from api.schemas.offer import OfferView
 from api.schemas.plan import PlanView, StageWishView, WishView, wish
 from api.schemas.view import Dollars, View
+from orchestrator.domain.budget import Limit
 from orchestrator.domain.choices import Choice
 from orchestrator.domain.money import Money
 from orchestrator.domain.planner import Search
 from orchestrator.domain.refusals import Refusal
 from orchestrator.services.quote import Compared, Quote, Where
+from orchestrator.services.read_offers import ListedOffer
 
 SECONDS_PER_HOUR = 3600
 
@@ -91,18 +93,19 @@ class QuoteView(WishView):
     launchable: bool = Field(description="Whether a run of this plan could be started by this service now.")
     obstacles: list[str] = Field(description="Why it could not; empty when it could.")
     plan: PlanView
+    front: list[ChoiceView] = Field(description="Plans that none beats in both dollars and hours, the quickest first.")
+    by_gpus: list[CountView] = Field(description="The best plan of each count of accelerators.")
+    refusals: list[RefusalView] = Field(description="Why the rest are no plans.")
+    offers_considered: int
     price_age_days: int | None = Field(description="Days since the plan's price was read; null when undated.")
     price_is_old: bool = Field(
         description="Too long ago, by LATTICEFORGE_PRICE_MAX_AGE_DAYS, or undated: it is read again before a launch, "
         "and beyond LATTICEFORGE_PRICE_TOLERANCE_PERCENT the run does not start but asks."
     )
-    front: list[ChoiceView] = Field(description="Plans that none beats in both dollars and hours, the quickest first.")
-    by_gpus: list[CountView] = Field(description="The best plan of each count of accelerators.")
-    refusals: list[RefusalView] = Field(description="Why the rest are no plans.")
-    offers_considered: int
 
     @classmethod
-    def of(cls, quote: Quote) -> QuoteView:
+    def of(cls, quote: Quote, listed: ListedOffer) -> QuoteView:
+        """`listed` is the plan's offer as it stands today."""
         found = quote.found
         return cls(
             **wish(quote.spec),
@@ -113,12 +116,12 @@ class QuoteView(WishView):
             launchable=not quote.obstacles,
             obstacles=list(quote.obstacles),
             plan=PlanView.of(quote.plan),
-            price_age_days=quote.price_age_days,
-            price_is_old=quote.price_is_old,
             front=[ChoiceView.of(choice) for choice in found.front],
             by_gpus=_counts(found),
             refusals=[RefusalView.of(refusal) for refusal in found.refusals],
             offers_considered=found.considered,
+            price_age_days=listed.age_days,
+            price_is_old=listed.is_old,
         )
 
 
@@ -154,6 +157,8 @@ class ComparedView(View):
     planned_tokens: int | None
     intended_tokens: int | None
     planned_steps: int | None
+    intended_steps: int | None
+    limit: Limit | None = Field(description="What is expected to cut the training short, if anything is.")
     refusal: str
     cheapest: Dollars | None
 
@@ -174,6 +179,8 @@ class ComparedView(View):
             planned_tokens=None if plan is None else plan.planned_tokens,
             intended_tokens=None if plan is None else plan.intended_tokens,
             planned_steps=None if plan is None else plan.planned_steps,
+            intended_steps=None if plan is None else plan.intended_steps,
+            limit=None if plan is None else plan.limit,
             refusal=compared.refusal,
             cheapest=None if compared.cheapest is None else Money(compared.cheapest).dollars(),
         )

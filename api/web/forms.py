@@ -8,10 +8,12 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.typed_text import read_pairs, read_settings
+from api.web.caps import Caps
 from orchestrator.domain.errors import (
     FieldProblem,
     InvalidInputError,
@@ -21,8 +23,16 @@ from orchestrator.domain.errors import (
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.money import Money
 from orchestrator.services.draft import RunDraft
-from orchestrator.services.quote import Quote
+from orchestrator.services.quote import Quote, Where
+from orchestrator.services.read_offers import ListedOffer
+from orchestrator.services.told_rows import ToldTokens
 
+T = TypeVar("T")
+
+Ask = Callable[[RunDraft, object, ToldTokens | None], T]
+"""What is asked of a wish, of where to look, and of the tokens in place of a dataset."""
+
+_SPOT = {"": None, "true": True, "false": False}
 OVERALL = ""
 """Where a problem goes that belongs to no field of the form."""
 
@@ -41,6 +51,12 @@ class RunForm(BaseModel):
     heldout: str = ""
     max_hours: str = ""
     gpus: str = ""
+    accelerators: str = ""
+    spot: str = ""
+    prefer: str = ""
+    dataset_tokens: str = ""
+    row_tokens: str = ""
+    where: str = ""
     seed: str = ""
     tasks: str = ""
     merged: bool = False
@@ -73,8 +89,28 @@ class RunForm(BaseModel):
             techniques=self.techniques or None,
             recipe=self.recipe if self.recipe.strip() else None,
             overrides=overrides,
+            accelerators=re.split(r"[\s,]+", self.accelerators.strip()) if self.accelerators.strip() else None,
+            spot=_SPOT.get(self.spot, self.spot),
+            prefer=self.prefer or None,
         )
         return draft, tuple(problems)
+
+    def told(self) -> ToldTokens | None:
+        """The number of tokens in place of a dataset, if that is what was typed. Raises `InvalidInputError`."""
+        tokens, row_tokens = self.dataset_tokens.strip() or None, self.row_tokens.strip() or None
+        return None if tokens is None and row_tokens is None else ToldTokens.parse(tokens, row_tokens)
+
+    def only_for_quotes(self) -> tuple[FieldProblem, ...]:
+        """What was asked of a quote and cannot be asked of a run."""
+        problems = []
+        if self.where not in {"", Where.HERE}:
+            problems.append(FieldProblem("where", "a run is started on this machine; the clouds can be quoted only"))
+        problems += [
+            FieldProblem(name, "is for quotes; name a dataset to train on")
+            for name in ("dataset_tokens", "row_tokens")
+            if getattr(self, name).strip()
+        ]
+        return tuple(problems)
 
     def idempotency_key(self) -> str | None:
         """A wish sent twice from one showing of the form, by a double click, is one run; a changed wish is another."""
@@ -104,19 +140,39 @@ def new_token() -> str:
 
 
 def accepted(form: RunForm, quote: Callable[[RunDraft], object]) -> RunDraft:
-    """The wish, if all of it can be read; else `InvalidInputError` with what `quote` has to say of the rest as well."""
-    draft, problems = form.read()
-    if not problems:
-        return draft
-    others: tuple[FieldProblem, ...] = ()
+    """The wish, if all of it can be read and run; else `InvalidInputError` with what `quote` has to say of the rest as
+    well."""
+    draft, unread = form.read()
+    problems = (*unread, *form.only_for_quotes())
+    if problems:
+        raise InvalidInputError([*problems, *_others(lambda: quote(draft))])
+    return draft
+
+
+def answered(form: RunForm, ask: Ask[T]) -> T:
+    """What `ask` answers, if all of the wish can be read; else `InvalidInputError` with what it has to say of the rest
+    as well."""
+    draft, unread = form.read()
+    where, told = form.where or None, None
+    problems = list(unread)
     try:
-        quote(draft)
+        told = form.told()
     except InvalidInputError as error:
-        others = error.problems
+        problems += error.problems
+    if problems:
+        raise InvalidInputError([*problems, *_others(lambda: ask(draft, where, told))])
+    return ask(draft, where, told)
+
+
+def _others(ask: Callable[[], object]) -> tuple[FieldProblem, ...]:
+    try:
+        ask()
+    except InvalidInputError as error:
+        return error.problems
     except LatticeForgeError:
         # Whether it can be paid is a question for a wish that can be read.
-        others = ()
-    raise InvalidInputError([*problems, *others])
+        return ()
+    return ()
 
 
 def _read(problems: list[FieldProblem], parse: Callable[[], dict[str, JsonValue]]) -> dict[str, JsonValue]:
@@ -139,11 +195,18 @@ def _number(text: str, kind: type[int] | type[float]) -> object:
 
 @dataclass(frozen=True, slots=True)
 class RunFormView:
-    """The form with what is to be shown in it: typed values, problems by field, and the quote that was asked for."""
+    """The form with what is to be shown in it: typed values, problems by field, the quote that was asked for with its
+    offer as it stands today, and what other caps would buy."""
 
     values: RunForm
     problems: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     quote: Quote | None = None
+    listed: ListedOffer | None = None
+    caps: Caps | None = None
+
+    @property
+    def where(self) -> str:
+        return self.values.where or Where.HERE
 
     @classmethod
     def empty(cls) -> RunFormView:

@@ -17,15 +17,19 @@ from api.errors import INTERNAL, MOST_PROBLEMS, http_problem_type, problem_type_
 from api.field_problems import field_problems
 from api.reading import reads_rows
 from api.web import present
+from api.web.caps import Caps, look_over
 from api.web.curves import Curves
-from api.web.forms import RunForm, RunFormView, TopUpForm, accepted, new_token, problems_of
+from api.web.forms import RunForm, RunFormView, TopUpForm, accepted, answered, new_token, problems_of
 from api.web.guide import GUIDE
 from api.web.rendering import STATIC, page
 from api.web.run_view import RunView
 from orchestrator.bootstrap import Application
 from orchestrator.domain.errors import InvalidInputError, LatticeForgeError, UnaffordableError
 from orchestrator.domain.ids import RunId, parse_run_id
+from orchestrator.domain.money import parse_dollars
 from orchestrator.ports.store import RunQuery
+from orchestrator.services.draft import RunDraft
+from orchestrator.services.told_rows import ToldTokens
 
 RUNS_A_PAGE = 25
 FOREVER = "public, max-age=31536000, immutable"
@@ -114,12 +118,42 @@ def quote(app: App, curves: KeptCurves, form: Annotated[RunForm, Form()], reques
     """The form again, with the plan and its price: alone for htmx, on the whole page otherwise."""
     status = 200
     try:
-        view = RunFormView(form, quote=app.quote.execute(accepted(form, app.quote.execute)))
+        quoted = answered(form, app.quote.execute)
+        view = RunFormView(form, quote=quoted, listed=app.offers.listed(quoted.plan.offer))
     except REFUSALS as error:
         view, status = RunFormView.refused(form, error), problem_type_of(error).status
-    if request.headers.get("hx-request") == "true":
+    if _is_partial(request):
         return page("run_form.html", {"form": view, "guide": GUIDE}, status)
     return _index(app, curves, view, status)
+
+
+@router.post("/ui/caps")
+@reads_rows
+def caps(app: App, curves: KeptCurves, form: Annotated[RunForm, Form()], request: Request) -> Response:
+    """What other caps would buy: alone for htmx, on the whole page otherwise."""
+    try:
+        view = RunFormView(form, caps=_caps(app, form))
+    except REFUSALS as error:
+        view, status = RunFormView.refused(form, error), problem_type_of(error).status
+        if _is_partial(request):
+            return page("caps.html", {"form": view, "refused": True}, status)
+        return _index(app, curves, view, status)
+    return page("caps.html", {"form": view}) if _is_partial(request) else _index(app, curves, view)
+
+
+def _caps(app: Application, form: RunForm) -> Caps:
+    def ask(draft: RunDraft, where: object, told: ToldTokens | None) -> Caps:
+        # The cap is what is being asked about: none need be typed yet.
+        typed = parse_dollars(draft.budget, "budget") if form.budget.strip() else None
+        return look_over(
+            lambda budgets: app.quote.compare(draft, [draft.strategy], budgets, [draft.gpus], where, told), typed
+        )
+
+    return answered(form, ask)
+
+
+def _is_partial(request: Request) -> bool:
+    return request.headers.get("hx-request") == "true"
 
 
 @router.post("/ui/runs")

@@ -10,7 +10,8 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.web import wording
+from api.figures import count
+from api.web import quote_sheet, wording
 from api.web.security import PAGE_HEADERS
 from orchestrator.domain.money import Money
 
@@ -35,6 +36,7 @@ def _environment() -> Environment:
     assets = {str(path.relative_to(STATIC)): _address_of(str(path.relative_to(STATIC)))
               for path in STATIC.rglob("*") if path.suffix in {".css", ".js", ".svg"}}  # fmt: skip
     environment.globals["asset"] = assets.__getitem__
+    environment.globals["sheet"] = quote_sheet
     environment.filters.update(
         dollars=wording.dollars,
         exact=wording.exact_dollars,
@@ -43,6 +45,7 @@ def _environment() -> Environment:
         size=wording.size,
         number=wording.number,
         words=wording.words,
+        short=count,
         stamp=wording.stamp,
     )
     return environment

@@ -83,7 +83,7 @@ def overheads_of(facts: ProviderFacts, sizes: Sizes) -> Overheads:
         Wait("model_download", download),
         Wait("startup", facts.startup),
         Wait("model_load", _moving(sizes.model, disk)),
-        Wait("checkpoint", _moving(sizes.checkpoint, disk)),
+        Wait("checkpoint_save", _moving(sizes.checkpoint, disk)),
         Wait("upload", upload),
     )
     middle = {wait.name: wait.spread.p50 for wait in waits}

@@ -89,7 +89,7 @@ class Learned:
 
     def page(self, limit: int, before: int | None = None) -> CalibrationReading:
         """What was predicted and what came of it, with what follows from it."""
-        snapshot = self._fresh()
+        snapshot = self._fresh(timedelta(0))
         found = self._store.observations(limit + 1, before)
         shown = found[:limit]
         cells = tuple(
@@ -99,9 +99,10 @@ class Learned:
         overall = accuracy(snapshot.observations) if snapshot.observations else None
         return CalibrationReading(cells, overall, shown, shown[-1].seq if len(found) > limit else None)
 
-    def _fresh(self) -> _Snapshot:
+    def _fresh(self, age: timedelta = REFRESH) -> _Snapshot:
+        """What is known, not older than `age`."""
         now, held = self._clock.now(), self._snapshot
-        if held is not None and timedelta(0) <= now - held.read_at < REFRESH:
+        if held is not None and timedelta(0) <= now - held.read_at < age:
             return held
         snapshot = self._first(now) if held is None else self._later(held, now)
         # One assignment: a thread that looks meanwhile sees the old one or the new one, never half of each.

@@ -37,8 +37,7 @@ class Where(StrEnum):
 class Quote:
     """A validated wish, its cap, the plan that it would be run by and what else there was to choose from.
 
-    `obstacles` say why a run of this plan could not be launched today; empty when it could. `price_age_days` is how
-    long ago the plan's price was read, None when its source does not say; `price_is_old`, that this is too long.
+    `obstacles` say why a run of this plan could not be launched today; empty when it could.
     """
 
     spec: RunSpec
@@ -46,8 +45,6 @@ class Quote:
     found: Search
     where: Where = Where.HERE
     obstacles: tuple[str, ...] = ()
-    price_age_days: int | None = None
-    price_is_old: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -66,33 +63,38 @@ class Compared:
     cheapest: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run could be: what is for rent there, and how a wish is read for the machines there."""
+
+    markets: Markets
+    specify: SpecifyRun
+
+
 class QuoteRun:
     """Plans drafts. Raises `InvalidInputError`, or `UnaffordableError` with the cheapest cap."""
 
-    def __init__(
-        self, specify: SpecifyRun, markets: Mapping[Where, Markets], clock: Clock, price_max_age_days: int
-    ) -> None:
-        self._specify = specify
-        self._markets = markets
+    def __init__(self, places: Mapping[Where, Place], clock: Clock, price_max_age_days: int) -> None:
+        self._places = places
         self._clock = clock
         self._most_days = price_max_age_days
 
     def execute(self, draft: RunDraft, where: object = None, told: ToldTokens | None = None) -> Quote:
         place = parse_where(where)
-        spec, cap = self._specify.execute(draft, told)
+        spec, cap = self._places[place].specify.execute(draft, told)
         request = plan_request(spec, (), cap, spec.max_seconds)
-        found = search(request, self._markets[place].market(), self._clock.now())
+        found = search(request, self._places[place].markets.market(), self._clock.now())
         return self._quote(spec, cap, found, place, told)
 
     def _quote(self, spec: RunSpec, cap: Money, found: Search, place: Where, told: ToldTokens | None) -> Quote:
-        """With the age of the price, and that among the plan's assumptions when it is old."""
+        """With the age of the price among the plan's assumptions when it is old."""
         plan, today = found.plan, self._clock.now().date()
-        age, old = age_days(plan.offer, today), is_old(plan.offer, today, self._most_days)
-        if old:
+        if is_old(plan.offer, today, self._most_days):
+            age = age_days(plan.offer, today)
             days = "unknown" if age is None else str(age)
             why = f"over {self._most_days} days, or not dated: an old price, which is read again before a launch"
             plan = replace(plan, assumptions=(*plan.assumptions, Assumption("price_age_days", days, why)))
-        return Quote(spec, cap, replace(found, plan=plan), place, _obstacles(plan, told), age, old)
+        return Quote(spec, cap, replace(found, plan=plan), place, _obstacles(plan, told))
 
     def compare(
         self,
@@ -122,10 +124,10 @@ class QuoteRun:
         place: Where,
         told: ToldTokens | None,
     ) -> Iterator[Compared]:
-        market, now = self._markets[place].market(), self._clock.now()
-        caps = [self._specify.cap(each) for each in budgets]
-        counts = [self._specify.gpus(each) for each in gpus]
-        spec, _ = self._specify.execute(replace(draft, budget=budgets[0], gpus=None), told)
+        market, now = self._places[place].markets.market(), self._clock.now()
+        caps = [self._places[place].specify.cap(each) for each in budgets]
+        counts = [self._places[place].specify.gpus(each) for each in gpus]
+        spec, _ = self._places[place].specify.execute(replace(draft, budget=budgets[0], gpus=None), told)
         request = plan_request(spec, (), caps[0], spec.max_seconds)
         for cap in caps:
             for count in counts:
@@ -133,7 +135,8 @@ class QuoteRun:
                 try:
                     found = search(replace(request, available=cap, gpus=count), market, now)
                 except UnaffordableError as error:
-                    yield Compared(spec.strategy, cap, count, None, str(error), error.cheapest_micros)
+                    why = "; ".join((str(error), *error.refusals[:1]))
+                    yield Compared(spec.strategy, cap, count, None, why, error.cheapest_micros)
                 else:
                     yield Compared(spec.strategy, cap, count, self._quote(asked, cap, found, place, told))
 

@@ -77,10 +77,14 @@ class ReadOffers:
         more = start + query.limit < len(found)
         today = self._clock.now().date()
         return OfferPage(
-            tuple(self._listed(offer, today) for offer in piece), len(found), piece[-1].id if more else None, remarks
+            tuple(self._on(today, offer) for offer in piece), len(found), piece[-1].id if more else None, remarks
         )
 
-    def _listed(self, offer: Offer, today: date) -> ListedOffer:
+    def listed(self, offer: Offer) -> ListedOffer:
+        """An offer of a plan with the age that its price has today."""
+        return self._on(self._clock.now().date(), offer)
+
+    def _on(self, today: date, offer: Offer) -> ListedOffer:
         return ListedOffer(offer, age_days(offer, today), is_old(offer, today, self._most_days))
 
 

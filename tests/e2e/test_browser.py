@@ -10,7 +10,7 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect, sync_playwright
 
 from tests.e2e.service import WholeService
 
@@ -21,7 +21,7 @@ BUDGET = "0.10"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SECOND = 1000
-PHONE = {"width": 360, "height": 740}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,63 @@ def test_every_page_fits_a_phone_with_and_without_scripts(
     page.get_by_role("button", name="Yes, cancel the run").click()
     expect(page.locator("#status")).to_contain_text(re.compile("cancel", re.IGNORECASE))
     context.close()
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 900}, PHONE])
+def test_the_slider_over_the_cap_shows_what_each_cap_buys_without_asking_again(
+    chromium: Browser, service: WholeService, viewport: ViewportSize
+) -> None:
+    page = chromium.new_page(viewport=viewport)
+    wrong = watched(page, service.url)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/ui/caps") else None)
+    page.goto(service.url)
+    page.evaluate("window.neverReloaded = true")
+    page.get_by_role("heading", name="What other caps would buy").scroll_into_view_if_needed()
+    slider = page.get_by_label("Cap", exact=True)
+    expect(slider).to_be_visible(timeout=30 * SECOND)
+    assert len(asked) == 1, "once it is seen"
+
+    page.get_by_label("Where").select_option("clouds")
+    page.get_by_text("Model, data, limits").click()
+    page.get_by_label("Or its tokens").fill("20M")
+    page.get_by_label("Model", exact=True).fill("meta-llama/Llama-3.1-8B")
+    shown = page.locator(".rung:visible")
+    expect(shown).to_contain_text("H100", timeout=30 * SECOND)
+    expect(page.locator("#caps")).not_to_have_class(re.compile("htmx-request"))
+    seen = len(asked)
+
+    last = int(slider.get_attribute("max") or "")
+    budget = page.get_by_label("Budget in dollars")
+    said, marks = set(), set()
+    for at in (last, last // 2, 1):
+        slider.fill(str(at))
+        expect(shown).to_have_count(1)
+        cap = shown.get_attribute("data-cap") or ""
+        expect(budget).to_have_value(cap)
+        assert f"${Decimal(cap):,.2f}" in shown.inner_text()
+        assert (slider.get_attribute("aria-valuetext") or "").startswith(f"${Decimal(cap):,.2f}: ")
+        said.add(shown.inner_text())
+        marks.add(page.locator(".caps-drawing .mark").get_attribute("x1"))
+    assert len(said) == len(marks) == 3
+    slider.press("ArrowRight")
+    expect(shown).to_have_attribute("data-cap", budget.input_value())
+    assert len(asked) == seen, "moving it asks for nothing"
+
+    budget.fill("33.33")
+    expect(shown).to_have_attribute("data-cap", "33.33", timeout=30 * SECOND)
+    page.get_by_role("button", name="Quote first").click()
+    quote = page.get_by_role("region", name="Quote")
+    expect(quote).to_contain_text("What $33.33 would buy", timeout=20 * SECOND)
+    expect(shown).to_have_attribute("data-cap", "33.33")
+    figures = page.locator(".rung:visible dd").nth(1).inner_text().splitlines()[0]
+    expect(quote.locator(".facts dd").nth(1)).to_contain_text(figures)
+    for summary in quote.locator("summary").all():
+        summary.click()
+    assert not scrolls_sideways(page)
+    assert page.evaluate("window.neverReloaded") is True
+    assert wrong == []
+    page.close()
 
 
 def test_a_dropped_connection_is_said_and_taken_up_again(chromium: Browser, service: WholeService) -> None:

@@ -25,7 +25,7 @@ def described(config: dict[str, object], targets: list[str | list[str]]) -> dict
     return {
         "parameters": sum(each.numel() for each in model.parameters()),
         "linears": sorted([*kind, count] for kind, count in _linears(model).items()),
-        "windowed": _windowed(model),
+        "limited": _limited(model),
         "adapters": [_adapter(config, each) for each in targets],
     }
 
@@ -46,8 +46,8 @@ def _linears(model: PreTrainedModel) -> Counter[tuple[str, int, int, bool]]:
     return found
 
 
-def _windowed(model: PreTrainedModel) -> int | None:
-    """How many layers attend to a window or a chunk; None where the config does not tell it layer by layer."""
+def _limited(model: PreTrainedModel) -> int | None:
+    """How many layers attend to less than all; None where the config does not tell it layer by layer."""
     layers = getattr(model.config, "layer_types", None)
     return None if layers is None else sum(each != "full_attention" for each in layers)
 

@@ -71,6 +71,38 @@ SWITCHES: dict[str, dict[str, object]] = {
         "num_experts_per_tok": 2,
         "first_k_dense_replace": 40,
     },
+    "glm4_moe with norms of heads": {
+        "model_type": "glm4_moe",
+        "use_qk_norm": True,
+        "head_dim": 128,
+        "attention_bias": True,
+        "first_k_dense_replace": 3,
+    },
+    "qwen3_5 with layer_types": {
+        "model_type": "qwen3_5_text",
+        "num_hidden_layers": 3,
+        "layer_types": ["linear_attention", "full_attention", "full_attention"],
+        "attention_bias": True,
+    },
+    "qwen3_next with dense layers": {
+        "model_type": "qwen3_next",
+        "num_hidden_layers": 10,
+        "full_attention_interval": 5,
+        "decoder_sparse_step": 2,
+        "linear_num_value_heads": 16,
+        "linear_conv_kernel_dim": 3,
+    },
+    "opt without biases": {"model_type": "opt", "enable_bias": False, "do_layer_norm_before": False},
+    "opt without weights of norms": {"model_type": "opt", "layer_norm_elementwise_affine": False, "ffn_dim": 100},
+    "bloom of 560M": {"model_type": "bloom", "hidden_size": 1024, "n_layer": 24, "n_head": 16},
+    "gptj of another width": {"model_type": "gptj", "n_inner": 1000, "n_embd": 512, "n_layer": 3},
+    "gpt_neo of 125M": {
+        "model_type": "gpt_neo",
+        "hidden_size": 768,
+        "num_layers": 12,
+        "num_heads": 12,
+        "attention_types": [[["global", "local"], 6]],
+    },
     "starcoder2 without biases": {"model_type": "starcoder2", "use_bias": False, "tie_word_embeddings": False},
 }
 ADAPTED = (
@@ -152,8 +184,8 @@ def test_an_architecture_has_the_parameters_and_matrices_of_the_model(
             kind = (each.name, each.inputs, each.outputs, each.bias)
             modules[kind] = modules.get(kind, 0) + each.layers * each.copies
     assert sorted([*kind, count] for kind, count in modules.items()) == theirs["linears"]
-    if theirs["windowed"] is not None and mine.window is not None:
-        assert mine.windowed_layers == theirs["windowed"]
+    if theirs["limited"] is not None and (mine.window is not None or mine.recurrent_layers):
+        assert mine.windowed_layers + mine.recurrent_layers == theirs["limited"]
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.targets])

@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from node_jobs import LORA, ROOT, TRAINER_PYTHON
 
 from orchestrator.adapters.axolotl.render import DatasetFormat, TrainConfigRequest, render_train_config
+from orchestrator.adapters.inputs.folders import FolderInputs
+from orchestrator.domain.cost.lengths import spread
 
 pytestmark = [
     pytest.mark.trainer,
@@ -125,3 +127,20 @@ def test_orpo_trains_on_the_conversation_of_the_supervised_form_with_its_system_
             # A template that writes something after the token that ends a turn makes TRL end the text once more.
             assert ids[: len(ids) - surplus] == node[f"{name}_input_ids"]
             assert trainer[f"{name}_labels"] == [-100] * begin + ids[begin:]
+
+
+@pytest.mark.parametrize("model", ["chatml", "llama"])
+@pytest.mark.parametrize("row_format", list(PAIRS))
+def test_a_quote_counts_the_tokens_of_both_answers_that_orpo_trains_on(
+    model: str, row_format: str, request: pytest.FixtureRequest
+) -> None:
+    folder, found = request.getfixturevalue(model)
+    case = folder.with_name(f"{folder.name}-{row_format}")
+    inputs = FolderInputs(str(folder), "none/here", None, (folder.parent,))
+    facts = inputs.tokens(inputs.dataset(str(case / "rows.jsonl"), None), inputs.model(None), SEQUENCE_LEN)
+    both = [[len(row[f"{name}_input_ids"]) for name in ("chosen", "rejected")] for row, _ in found[row_format]]
+
+    assert facts is not None
+    assert (facts.sequences, facts.examples) == (2, len(both))
+    assert facts.tokens.middle == sum(map(sum, both))
+    assert sum(row.width * count for row, count in spread(facts.lengths).items()) == sum(map(max, both))

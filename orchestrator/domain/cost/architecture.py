@@ -63,7 +63,8 @@ class Architecture:
     rounded up, where layers differ); `context` the longest sequence it was made for; `gated` that its MLP has a gate
     beside the way up. `window` limits attention in `windowed_layers`. `others` counts every parameter outside
     `linears`, the embedding and the head: norms, positions. With latent attention (DeepSeek) `head_dim` is the width
-    of a key, rotary part included, and the width of a value stands in the matrices alone.
+    of a key, rotary part included, and the width of a value stands in the matrices alone. `recurrent_layers` have a
+    state in place of attention (Qwen 3.5): nothing there grows with the square of a sequence.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Architecture:
     gated: bool = True
     window: int | None = None
     windowed_layers: int = 0
+    recurrent_layers: int = 0
 
     @property
     def embedding(self) -> int:

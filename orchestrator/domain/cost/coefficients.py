@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.setup import Method, TrainingSetup
+from orchestrator.domain.cost.stacks import STACKS
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,13 +80,6 @@ class Borrowing:
 
 _ENOUGH = 4  # rows that a cell was fitted to before another borrows from it rather than from the stack
 _RUN_NOISE = 0.04  # two runs of one and the same training differ by so much
-# Frameworks that run the same trainer and models underneath. Each is a better neighbour to another than any stranger.
-STACKS: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(
-        ("axolotl", "transformers", "ms-swift", "qwen-finetune", "qwen-finetune-multinode", "trl"), "transformers"
-    )
-    | dict.fromkeys(("megatron-bridge", "nemo", "megatron-bridge-untuned", "nemo-automodel"), "megatron")
-)
 
 
 def family_of(setup: TrainingSetup) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 
 from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.cost.config_values import MOST_PARAMETERS, ConfigValues, refused
-from orchestrator.domain.cost.families import deepseek, joined, mixtures, remote
+from orchestrator.domain.cost.families import deepseek, hybrids, joined, mixtures, older, remote
 from orchestrator.domain.cost.families.kinds import KINDS
 from orchestrator.domain.cost.families.llama import dense
 from orchestrator.domain.errors import InvalidInputError
@@ -21,6 +21,10 @@ FAMILIES: dict[str, Callable[[ConfigValues], Architecture]] = {
     "qwen2_moe": mixtures.qwen2_moe,
     "qwen3_moe": mixtures.qwen3_moe,
     "llama4_text": mixtures.llama4,
+    "glm4_moe": mixtures.glm4_moe,
+    "qwen3_5_text": hybrids.qwen3_5,
+    "qwen3_5_moe_text": hybrids.qwen3_5_moe,
+    "qwen3_next": hybrids.qwen3_next,
     "deepseek_v2": deepseek.deepseek_v2,
     "deepseek_v3": deepseek.deepseek_v3,
     "gpt2": joined.gpt2,
@@ -30,6 +34,10 @@ FAMILIES: dict[str, Callable[[ConfigValues], Architecture]] = {
     "RefinedWeb": joined.falcon,
     "RefinedWebModel": joined.falcon,
     "mpt": joined.mpt,
+    "opt": older.opt,
+    "bloom": older.bloom,
+    "gptj": older.gptj,
+    "gpt_neo": older.gpt_neo,
     "phi": joined.phi,
     "phi3": joined.phi3,
     "qwen": remote.qwen,

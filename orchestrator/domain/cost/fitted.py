@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.domain.cost.architecture import Architecture
 from orchestrator.domain.cost.coefficients import CellKey, Coefficients, Correction
-from orchestrator.domain.cost.fitted_speed import COEFFICIENTS as SPEED
+from orchestrator.domain.cost.fitted_memory import MEMORY_COEFFICIENTS
+from orchestrator.domain.cost.fitted_speed import COEFFICIENTS
 from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.memory import predict_memory
-from orchestrator.domain.cost.memory_coefficients import ANY, MemoryCell, MemoryCoefficients
+from orchestrator.domain.cost.memory_coefficients import MemoryCoefficients
 from orchestrator.domain.cost.prediction import Prediction
 from orchestrator.domain.cost.setup import TrainingSetup
 from orchestrator.domain.cost.speed_model import predict_step
 
-MEMORY = MemoryCoefficients({CellKey(ANY, ANY, ANY, ANY): MemoryCell(const=1.2 * (1 << 30), sigma=0.1)}, {})
 Corrections = Mapping[CellKey, Correction]
 
 
@@ -46,4 +46,4 @@ class FittedModel:
         )
 
 
-FITTED = FittedModel(SPEED, MEMORY)
+FITTED = FittedModel(COEFFICIENTS, MEMORY_COEFFICIENTS)

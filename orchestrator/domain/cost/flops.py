@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.domain.cost.architecture import Architecture, Linear
 from orchestrator.domain.cost.setup import Checkpointing, Method, TrainingSetup
+from orchestrator.domain.cost.stacks import passed
 
 _BACKWARD_ATTENTION = 2.5  # a flash kernel computes the scores anew on its way back: five products to two
 
@@ -72,19 +74,36 @@ def adapted(architecture: Architecture, setup: TrainingSetup) -> tuple[Linear, .
     return () if trains_weights(setup) else architecture.targeted(setup.targets)
 
 
+def widths(architecture: Architecture, setup: TrainingSetup) -> int:
+    """Inputs and outputs of all adapted matrices that one token passes."""
+    return sum(
+        (each.inputs + each.outputs) * each.layers * passed(architecture, setup.framework, each)
+        for each in adapted(architecture, setup)
+    )
+
+
+def computed(architecture: Architecture, setup: TrainingSetup, linears: Iterable[Linear]) -> int:
+    """Weights of those matrices that one token is multiplied with."""
+    return sum(each.matrix * each.layers * passed(architecture, setup.framework, each) for each in linears)
+
+
 def token_flops(architecture: Architecture, setup: TrainingSetup) -> TokenFlops:
     """Forward 2 N, gradients of inputs 2 N, of weights 2 N where they are trained (N counts the output head).
 
-    Only a token's own expert is counted in a mixture. Selective checkpointing recomputes no matrix product.
+    Of a mixture's experts only a token's own are counted, where the framework computes no others. Selective
+    checkpointing recomputes no matrix product.
     """
     again = forward_passes(setup) - 1
-    blocks, head = float(architecture.active_blocks), float(architecture.vocab * architecture.hidden)
+    blocks, head = (
+        float(computed(architecture, setup, architecture.linears)),
+        float(architecture.vocab * architecture.hidden),
+    )
     weights = 6.0 if trains_weights(setup) else 4.0
     head_weights = 6.0 if trains_weights(setup) or setup.trains_embeddings else 4.0
     forward = attention_forward(architecture, setup)
     modules = adapted(architecture, setup)
-    low_rank = sum(setup.rank * (each.inputs + each.outputs) * each.layers * each.active for each in modules)
-    frozen = sum(each.active_weights for each in modules)
+    low_rank = setup.rank * widths(architecture, setup)
+    frozen = computed(architecture, setup, modules)
     twice = setup.dora and setup.dropout > 0
     return TokenFlops(
         gemm=weights * blocks + head_weights * head,

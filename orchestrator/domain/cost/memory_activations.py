@@ -22,7 +22,7 @@ _CAPPED = frozenset({"gemma2"})
 
 def score_share(architecture: Architecture, setup: TrainingSetup) -> float:
     """1 where attention scores are held whole."""
-    known = habits_of(setup.framework).flashes
+    known = habits_of(setup).flashes
     flashes = setup.flash and (known is None or architecture.model_type in known)
     return 0.0 if flashes and architecture.model_type not in _CAPPED else 1.0
 
@@ -38,7 +38,7 @@ def layer_bytes(architecture: Architecture, setup: TrainingSetup) -> float:
     trains = setup.method in {Method.FULL, Method.GALORE}
     queries = architecture.heads * architecture.head_dim
     total = norm_bytes(architecture, setup) + 4 * queries + 4 * architecture.kv_width
-    total += habits_of(setup.framework).turned * (queries + 2 * architecture.kv_width)
+    total += habits_of(setup).turned * (queries + 2 * architecture.kv_width)
     if architecture.gated:
         total += (8 if trains else 6) * architecture.ffn
     else:
@@ -58,7 +58,7 @@ def norm_bytes(architecture: Architecture, setup: TrainingSetup) -> float:
         width = 2 * _LAYER_NORMS.get(kind, 2)
     else:
         width = 4 * (4 if kind in _FOUR_NORMS else 2)
-    stream = 2 * (habits_of(setup.framework).embedding - 2) if trains else 0
+    stream = 2 * (habits_of(setup).embedding - 2) if trains else 0
     return float((width * (2 if trains else 1) + stream) * architecture.hidden)
 
 
@@ -69,7 +69,7 @@ def _routed(architecture: Architecture) -> float:
 
 
 def _adapter_inputs(architecture: Architecture, setup: TrainingSetup) -> float:
-    element = habits_of(setup.framework).adapter
+    element = habits_of(setup).adapter
     mask = 1 if setup.dropout else 0
     return sum(
         (each.layers / architecture.layers)

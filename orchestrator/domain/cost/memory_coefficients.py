@@ -15,11 +15,11 @@ RELATIVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "axolotl": ("transformers",),
         "transformers": ("axolotl",),
-        "ms-swift": ("transformers",),
-        "qwen-finetune": ("transformers",),
+        "trl": ("transformers", "axolotl"),
     }
 )
-"""Frameworks that run the same code underneath (transformers' models, PEFT's adapters): whose cells stand in first."""
+"""Frameworks that run the same code underneath (transformers' models, PEFT's adapters), so that one's cells stand in
+for another's."""
 
 # How much wider (standard deviation of the logarithm, added in squares) a prediction gets by each step away from a cell
 # that was measured itself.

@@ -13,9 +13,10 @@ from orchestrator.domain.cost.setup import Checkpointing, Method, TrainingSetup
 
 # ORPO's trainer holds a cast of both answers' logits and takes the loss of one and the odds of both: 4 bytes more each.
 _MORE_OF_PAIRS = 4
-# Bytes of a score that an unflashed attention keeps for its backward pass, and has in hand while it works on a layer.
+# Bytes of a score that an unflashed attention keeps for its backward pass, and has in hand while it works on a layer:
+# bf16 before and behind the mask, the fp32 softmax and its bf16 copy, and the gradients of the last three.
 _SCORE_KEPT = 5
-_SCORE_IN_HAND = 12
+_SCORE_IN_HAND = 18
 # Part of a layer's activations that is there once more, as gradients, while the layer is gone back through.
 _GRADIENTS_OF_LAYER = 0.25
 # Part of the activations that selective checkpointing keeps beside each layer's input.
@@ -73,7 +74,7 @@ def _kept(architecture: Architecture, setup: TrainingSetup, done: int) -> list[G
 def stream_bytes(architecture: Architecture, setup: TrainingSetup) -> float:
     """Bytes of one token between two layers: fp32 where the embedding is kept so."""
     wide = setup.precision == "fp32" or (
-        setup.method in {Method.FULL, Method.GALORE} and habits_of(setup.framework).embedding > 2
+        setup.method in {Method.FULL, Method.GALORE} and habits_of(setup).embedding > 2
     )
     return (4.0 if wide else 2.0) * architecture.hidden
 
@@ -115,11 +116,11 @@ def _layer(architecture: Architecture, setup: TrainingSetup) -> list[Group]:
 def _logits(architecture: Architecture, setup: TrainingSetup) -> list[Group]:
     tokens = _tokens(setup) / setup.tensor_parallel
     if setup.fused_loss:
-        chunked = habits_of(setup.framework).chunked
+        chunked = habits_of(setup).chunked
         width = chunked * architecture.vocab if chunked else 10.0 * architecture.hidden
         text = f"{width:,.0f} bytes x {tokens:,.0f} tokens, in chunks"
     else:
-        each = habits_of(setup.framework).logit + (_MORE_OF_PAIRS if setup.pairs else 0)
+        each = habits_of(setup).logit + (_MORE_OF_PAIRS if setup.pairs else 0)
         width = float(each * architecture.vocab)
         text = f"{each} x {architecture.vocab:,} words x {tokens:,.0f} tokens"
     return [Group("logits", width * tokens, text, Factor.LOGITS)]

@@ -73,7 +73,7 @@ def _split(setup: TrainingSetup, *kinds: Sharding) -> tuple[int, str]:
 
 def _weight_bytes(architecture: Architecture, setup: TrainingSetup) -> tuple[float, str]:
     """All weights, unsharded."""
-    habits = habits_of(setup.framework)
+    habits = habits_of(setup)
     blocks, rest = architecture.blocks, architecture.parameters - architecture.blocks
     if setup.method is Method.QLORA:
         kind = "nf4-dq" if habits.double_quant and setup.quantization == "nf4" else setup.quantization
@@ -106,7 +106,7 @@ def _weights(architecture: Architecture, setup: TrainingSetup) -> list[Group]:
 
 
 def _loading(architecture: Architecture, setup: TrainingSetup) -> list[Group]:
-    if not habits_of(setup.framework).loads_whole or setup.sharding is not Sharding.FULL or setup.devices == 1:
+    if not habits_of(setup).loads_whole or setup.sharding is not Sharding.FULL or setup.devices == 1:
         return []
     size, formula = _weight_bytes(architecture, setup)
     share, by = _split(setup, Sharding.FULL)
@@ -120,7 +120,7 @@ def trained(architecture: Architecture, setup: TrainingSetup) -> list[Trained]:
     """Everything that is trained."""
     if setup.method in {Method.FULL, Method.GALORE}:
         return _all_trained(architecture, setup)
-    element = habits_of(setup.framework).adapter
+    element = habits_of(setup).adapter
     count = adapter_parameters(architecture, setup)
     parts = [Trained("adapter", count, element, moment_bytes(setup.optimizer, element), True)]
     if setup.trains_embeddings:
@@ -130,7 +130,7 @@ def trained(architecture: Architecture, setup: TrainingSetup) -> list[Trained]:
 
 
 def _all_trained(architecture: Architecture, setup: TrainingSetup) -> list[Trained]:
-    habits = habits_of(setup.framework)
+    habits = habits_of(setup)
     low, high = (4, 4) if setup.precision == "fp32" else (habits.weight, habits.embedding)
     rest = architecture.parameters - architecture.blocks
     # A master keeps fp32 weights and both moments for the optimizer; gradients stay as they are.
@@ -146,7 +146,7 @@ def _all_trained(architecture: Architecture, setup: TrainingSetup) -> list[Train
 def galore_bytes(architecture: Architecture, setup: TrainingSetup) -> float:
     """States of all matrices under GaLore: two moments of rank x the longer side, and a projection of rank x the
     shorter one in the gradient's type."""
-    element = habits_of(setup.framework).weight
+    element = habits_of(setup).weight
     moments = moment_bytes(setup.optimizer, element)
     return sum(_projected(each, setup.rank, moments, element) for each in architecture.linears)
 
@@ -206,18 +206,14 @@ def _step(architecture: Architecture, setup: TrainingSetup, parts: list[Trained]
         return [
             Group("singular values of one matrix", 14.0 * widest.matrix, f"(2 + 3 x 4) x {shape}", state_factor(setup))
         ]
-    habits = habits_of(setup.framework)
-    if habits.master and setup.method is Method.FULL:
-        name, copies = "fp32 gradients", 2
-    elif steps_at_once(setup):
-        name, copies = "step temporaries", habits.temporaries
-    else:
+    habits = habits_of(setup)
+    if not steps_at_once(setup) or (habits.master and setup.method is Method.FULL):
         return []
     return [
         Group(
-            f"{name} of {part.name}",
-            copies * part.element * part.count / share,
-            f"{copies * part.element} x {part.count:,}{by}",
+            f"step temporaries of {part.name}",
+            habits.temporaries * part.element * part.count / share,
+            f"{habits.temporaries * part.element} x {part.count:,}{by}",
             state_factor(setup),
         )
         for part in parts

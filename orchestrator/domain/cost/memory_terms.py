@@ -15,7 +15,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from orchestrator.domain.cost.architecture import Architecture, Linear
-from orchestrator.domain.cost.setup import TrainingSetup
+from orchestrator.domain.cost.setup import Method, Sharding, TrainingSetup
 
 
 class Factor(StrEnum):
@@ -50,10 +50,10 @@ class Habits:
     whole model before it is sharded. `flashes`: model types whose code has flash attention where it is asked for, None
     for all. `fused`: plain AdamW is the fused one. `upcasts`: what NF4 leaves unquantised is cast to fp32 (as
     `prepare_model_for_kbit_training` does, and Axolotl undoes). `turned`: bytes of an element of queries, keys and
-    values that are kept once more, taken apart and turned. `double_quant`: NF4's scales are quantised too. `temporaries`: copies of what is trained that a step by
-    `foreach` makes (one since PyTorch 2.1, three in 2.0). `logit`: bytes of a logit of one token, 14 being bf16, its fp32
-    copy, the log-softmax and one more fp32 copy (a gradient, or the outputs that accelerate casts); litgpt's loss goes
-    by chunks in bf16.
+    values that are kept once more, taken apart and turned. `double_quant`: NF4's scales are quantised too.
+    `temporaries`: copies of what is trained that a step by `foreach` makes (one since PyTorch 2.1, three in 2.0).
+    `logit`: bytes of a logit of one token, 14 being bf16, its fp32 copy, the log-softmax and one more fp32 copy (a
+    gradient, or the outputs that accelerate casts); litgpt's loss goes by chunks in bf16.
     """
 
     adapter: int = 4
@@ -82,15 +82,20 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
         "ms-swift": Habits(flashes=("qwen",), upcasts=True),
     }
 )
+_ALONE: Mapping[str, Habits] = MappingProxyType({"qwen-finetune": Habits(weight=4, embedding=4, temporaries=2)})
+"""Training all weights unsharded: Qwen's script has a master in DeepSpeed alone, and fp32 weights without it (its table
+has 24 bytes a parameter on one device)."""
 _TRANSFORMERS = Habits(upcasts=True)
 QUANTISED = MappingProxyType({"nf4": 0.5625, "nf4-dq": 0.516, "gptq-int4": 0.52, "gptq-int8": 1.02, "int8": 1.0})
 """Bytes of a frozen weight. NF4: 4 bits and an fp32 scale for 64 weights, which `-dq` quantises again; GPTQ: a 16-bit
 scale and a zero for 128."""
 
 
-def habits_of(framework: str) -> Habits:
+def habits_of(setup: TrainingSetup) -> Habits:
     """Those of a framework that is not known are those of transformers with PEFT."""
-    return HABITS.get(framework, _TRANSFORMERS)
+    if setup.method is Method.FULL and setup.sharding is Sharding.NONE and setup.framework in _ALONE:
+        return _ALONE[setup.framework]
+    return HABITS.get(setup.framework, _TRANSFORMERS)
 
 
 def gib(size: float) -> str:
@@ -111,7 +116,7 @@ def steps_at_once(setup: TrainingSetup) -> bool:
     """Whether a step makes a temporary of every parameter (`foreach`), as PyTorch's AdamW does unless it is fused."""
     name = setup.optimizer.lower()
     single = ("fused", "8bit", "galore", "in_backward", "layerwise")
-    return "adam" in name and not habits_of(setup.framework).fused and not any(word in name for word in single)
+    return "adam" in name and not habits_of(setup).fused and not any(word in name for word in single)
 
 
 def frees_gradients(optimizer: str) -> bool:

@@ -13,8 +13,6 @@ from orchestrator.domain.json_value import JsonValue
 UNKNOWN_ROWS = 10_000
 TOKEN_FILL = 0.5
 """Share of `sequence_len` that an average row fills before the rows were counted in tokens."""
-PAD_MULTIPLE = 64
-"""Axolotl pads a micro-batch to its longest row, rounded up to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +40,7 @@ class Rows:
         """Tokens of the longest sequence that is trained on."""
         if self.facts is None:
             return sequence_len
-        padded = -(-self.facts.longest // PAD_MULTIPLE) * PAD_MULTIPLE
-        return min(sequence_len, padded)
+        return min(sequence_len, self.facts.longest)
 
     def steps_per_epoch(
         self, micro_batch: int, accumulation: int, devices: int, sequence_len: int, *, packed: bool
@@ -68,7 +65,7 @@ class Rows:
         """Their number in words, and where it comes from."""
         if self.count is None:
             return "unknown", f"{UNKNOWN_ROWS} assumed"
-        return str(self.count), "counted"
+        return str(self.count), "counted" if self.facts is None else self.facts.source
 
     @property
     def tokens_source(self) -> str:
@@ -83,4 +80,4 @@ NOT_COUNTED = Rows()
 
 @lru_cache(maxsize=1024)
 def _width(facts: TokenFacts, micro_batch: int) -> float:
-    return padded_width(facts, micro_batch, PAD_MULTIPLE)
+    return padded_width(facts, micro_batch)

@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from orchestrator.domain.cost.architecture import Architecture, Part
-from orchestrator.domain.cost.coefficients import STACKS, Coefficients, SpeedCell
-from orchestrator.domain.cost.flops import adapted, forward_passes, token_flops, trains_weights
+from orchestrator.domain.cost.coefficients import Coefficients, SpeedCell
+from orchestrator.domain.cost.flops import adapted, forward_passes, token_flops, trains_weights, widths
 from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.prediction import Prediction, Term
 from orchestrator.domain.cost.setup import Method, Sharding, TrainingSetup
+from orchestrator.domain.cost.stacks import on_transformers, passed
 
 # Dense peak relative to bf16's.
 _PEAK: Mapping[str, float] = MappingProxyType({"fp8": 2.0, "mxfp8": 2.0, "nvfp4": 4.0, "fp32": 0.5})
 _NORM = 4.0  # the exponent with which two things that happen at once add up: nearly the longer one
 _HBM = 0.8  # of the data sheet's bandwidth that a long copy reaches
 _BUS = 0.4  # of the link's both directions together that a collective moves
-_ADAPTER_EFFICIENCY = 0.3  # of the peak: products with a rank of 8-64 are narrow
+_ADAPTER_EFFICIENCY = 0.12  # of the peak: products with a rank of 8-64 are narrow
 _ADAPTER_LAUNCH = 0.06  # of a layer's launches, for each adapted matrix
+_WITHOUT_DROPOUT = 0.75  # of an adapter's passes: no mask is drawn, no copy of the inputs is scaled
 _COMPILED = 0.5  # of the elementwise bytes, once kernels are fused
 _UNFLASH = (14.0, 25.0)  # bytes per score, forwards and backwards, of attention that writes its scores
 _EXPERT_LAUNCH = 0.2  # of a layer's launches, for each expert's matrix where experts are computed one by one
@@ -31,6 +33,7 @@ _INTERLEAVED = 4  # stretches of layers that a pipeline's device holds: its idle
 _OPTIMIZER_PASSES: Mapping[str, float] = MappingProxyType(
     {"adamw_torch_fused": 7.0, "adamw_bnb_8bit": 5.0, "galore_adamw_8bit": 5.0, "sgd": 4.0, "lion": 6.0}
 )
+_FOUR_BITS = 0.5625  # bytes of a weight and of its share of a scale
 _UNFUSED_PASSES = 20.0  # AdamW's seventeen and the three of clipping
 
 
@@ -82,8 +85,8 @@ def work_of(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Work:
     tokens = setup.micro_tokens / setup.model_parallel
     peak = gpu.peak * _PEAK.get(setup.precision, 1.0)
     modules = adapted(architecture, setup)
-    widths = sum((each.inputs + each.outputs) * each.layers * each.active for each in modules)
-    matrices = sum(each.layers * each.active for each in modules)
+    wide = widths(architecture, setup) * (1.0 if setup.dropout else _WITHOUT_DROPOUT)
+    matrices = sum(each.layers * passed(architecture, setup.framework, each) for each in modules)
     gathered, sync = _communication(architecture, setup, gpu)
     held = architecture.parameters / setup.model_parallel
     owned = held if setup.sharding is Sharding.NONE else held / setup.copies
@@ -96,7 +99,7 @@ def work_of(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -> Work:
         attention=(flops.attention + flops.attention_recompute) * tokens / gpu.peak,
         elementwise=_elementwise(architecture, setup) * tokens / (_HBM * gpu.hbm),
         adapter_products=flops.adapter * tokens / (_ADAPTER_EFFICIENCY * gpu.peak),
-        adapter_bytes=2.0 * widths * passes * tokens / (_HBM * gpu.hbm),
+        adapter_bytes=2.0 * wide * passes * tokens / (_HBM * gpu.hbm),
         floor=_launches(architecture, setup, matrices) * passes / 3 / setup.pipeline_parallel,
         dequantised=_quantised(architecture, setup) * passes_over_weights(setup) / setup.model_parallel,
         dora=_dora(architecture, setup) / setup.model_parallel / (_HBM * gpu.hbm),
@@ -123,7 +126,7 @@ def _launches(architecture: Architecture, setup: TrainingSetup, adapted_matrices
 
 def _looped(architecture: Architecture, setup: TrainingSetup) -> int:
     """Experts' matrices in all layers that the framework computes one after another; none without a mixture."""
-    if STACKS.get(setup.framework) != "transformers":
+    if not on_transformers(setup.framework):
         return 0
     return sum(each.layers * each.copies for each in architecture.linears if each.part is Part.EXPERT)
 
@@ -143,32 +146,51 @@ def step_terms(work: Work, setup: TrainingSetup, cell: SpeedCell) -> tuple[Term,
     together = (busy**_NORM + floor**_NORM + work.gathered**_NORM) ** (1 / _NORM)
     each = [
         *compute,
-        ("waiting for launches", max(0.0, together - busy), "(compute^4 + floor^4 + gather^4)^(1/4) - compute"),
-        ("dequantisation", work.dequantised * cell.dequantise, "weights x passes x seconds per weight"),
-        ("DoRA norm", work.dora * cell.dora, "(8 in^2 + 22 in out) bytes a module / (0.8 HBM)"),
-        ("gradients added", work.accumulated, "3 passes of 2 N bytes / (0.8 HBM)"),
-        ("gathering weights", work.gathered * cell.exposed, "exposed share of 2 N passes (n-1)/n / bus"),
+        (
+            "waiting for launches",
+            max(0.0, together - busy),
+            f"({busy:.4g}^4 + launches {floor:.4g}^4 + gathering {work.gathered:.4g}^4)^(1/4) - {busy:.4g}",
+        ),
+        (
+            "dequantisation",
+            work.dequantised * cell.dequantise,
+            f"{work.dequantised:.4g} weights read x {cell.dequantise:.3g} s",
+        ),
+        ("DoRA norm", work.dora * cell.dora, f"{work.dora:.4g} s at 0.8 of the bandwidth x {cell.dora:.3g}"),
+        ("gradients added", work.accumulated, "3 passes of 2 N bytes at 0.8 of the bandwidth"),
+        (
+            "gathering weights",
+            work.gathered * cell.exposed,
+            f"{work.gathered:.4g} s on the bus, {cell.exposed:.3g} of it waited for",
+        ),
     ]
     lost = cell.node_loss * math.log2(min(setup.devices, _NODE)) + cell.far_loss * math.log2(
         max(1.0, setup.devices / _NODE)
     )
     step = math.fsum(seconds for _, seconds, _ in each) * micro
     once = [
-        ("devices waiting for one another", step * lost, "share lost per doubling of devices"),
-        ("gradients exchanged", work.sync * cell.exposed, "exposed share of 2 bytes (n-1)/n / bus"),
-        ("optimizer", work.optimizer, "passes over the trained weights / HBM"),
-        ("GaLore projection", work.projection / cell.gemm, "4 m n r a matrix"),
-        ("GaLore SVD", work.svd / cell.svd, "(4 max min^2 + 22 min^3) a matrix / gap / rate"),
+        ("devices waiting for one another", step * lost, f"{lost:.4g} of {step:.4g} s, by doublings of devices"),
+        (
+            "gradients exchanged",
+            work.sync * cell.exposed,
+            f"{work.sync:.4g} s on the bus, {cell.exposed:.3g} of it waited for",
+        ),
+        ("optimizer", work.optimizer, "passes over the trained weights at the full bandwidth"),
+        ("GaLore projection", work.projection / cell.gemm, f"{work.projection:.4g} s at the peak / {cell.gemm:.3f}"),
+        ("GaLore SVD", work.svd / cell.svd, f"{work.svd:.4g} FLOPs a step on average / {cell.svd:.3g} FLOP/s"),
     ]
-    values = [(name, seconds * micro, formula) for name, seconds, formula in each] + once
-    terms = [Term(name, seconds * cell.factor, formula) for name, seconds, formula in values if seconds > 0]
-    return tuple(terms)
+    times = f", x {micro:g} micro-steps" if micro != 1 else ""
+    learned = f", x {cell.factor:.4g} learned" if cell.factor != 1 else ""
+    values = [(name, seconds * micro, formula + times) for name, seconds, formula in each] + once
+    return tuple(
+        Term(name, seconds * cell.factor, formula + learned) for name, seconds, formula in values if seconds > 0
+    )
 
 
 def _micro_steps(setup: TrainingSetup) -> float:
     """Micro-steps that a step takes the time of. Transformers' device map lets one device work while the others wait;
     a real pipeline idles at its ends only."""
-    if STACKS.get(setup.framework) == "transformers":
+    if on_transformers(setup.framework):
         return float(setup.accumulation * setup.pipeline_parallel)
     return setup.accumulation + (setup.pipeline_parallel - 1) / _INTERLEAVED
 
@@ -178,11 +200,27 @@ def _compute(work: Work, cell: SpeedCell) -> list[tuple[str, float, str]]:
     wide = cell.gemm / (1 + cell.half_width / work.hidden)
     adapters = work.adapter_products + work.adapter_bytes * cell.adapter
     return [
-        ("matrix products", work.gemm / rate, "FLOPs / (peak x efficiency)"),
-        ("recomputation", work.recompute * cell.recompute / rate, "2 N_b a token / (peak x efficiency)"),
-        ("attention", work.attention / (wide * cell.attention), "FLOPs / (peak x efficiency x ratio)"),
-        ("elementwise", work.elementwise * cell.elementwise, "bytes of norms, activations, loss / (0.8 HBM)"),
-        ("adapters", adapters, "passes over inputs and outputs / (0.8 HBM) + 6 N_l a token / (0.3 peak)"),
+        ("matrix products", work.gemm / rate, f"{work.gemm:.4g} s at the peak / {rate:.3f}"),
+        (
+            "recomputation",
+            work.recompute * cell.recompute / rate,
+            f"{work.recompute:.4g} s at the peak x {cell.recompute:.3f} / {rate:.3f}",
+        ),
+        (
+            "attention",
+            work.attention / (wide * cell.attention),
+            f"{work.attention:.4g} s at the peak / ({wide:.3f} x {cell.attention:.3f})",
+        ),
+        (
+            "elementwise",
+            work.elementwise * cell.elementwise,
+            f"{work.elementwise:.4g} s at 0.8 of the bandwidth x {cell.elementwise:.3g}",
+        ),
+        (
+            "adapters",
+            adapters,
+            f"{work.adapter_products:.4g} s of products + {work.adapter_bytes:.4g} s of bytes x {cell.adapter:.3g}",
+        ),
     ]
 
 
@@ -217,7 +255,8 @@ def _communication(architecture: Architecture, setup: TrainingSetup, gpu: Gpu) -
     if copies == 1:
         return 0.0, 0.0
     share = (copies - 1) / copies / (_BUS * gpu.link)
-    weights = 2.0 * architecture.parameters / setup.model_parallel
+    stored = _FOUR_BITS if setup.method is Method.QLORA else 2.0
+    weights = stored * architecture.parameters / setup.model_parallel
     if trains_weights(setup):
         trained = weights
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.cli_client import Event, parse_events
-from api.cli_views import duration
+from api.cli_figures import duration
 from api.cli_watch import Watched, describe
 
 RUN = {"id": "run_000000000001"}

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.adapters.catalog.provider_facts import PROVIDERS, facts_of, overheads_of
+from orchestrator.adapters.catalog.provider_facts import PROVIDERS, facts_of
 from orchestrator.domain.errors import InvalidInputError
+from orchestrator.domain.overheads import Sizes, overheads_of
 from orchestrator.domain.providers import Spread
 
 AWS = PROVIDERS["aws"]
@@ -53,4 +54,5 @@ def test_a_provider_that_nobody_described_is_taken_for_the_worst_of_its_kind() -
 
 
 def test_the_image_is_waited_for_before_the_first_step() -> None:
-    assert overheads_of(AWS).provision == AWS.provision.p50 + AWS.image_pull.p50
+    sizes = Sizes(model=0, checkpoint=0, result=0, is_here=False)
+    assert overheads_of(AWS, sizes).provision == AWS.provision.p50 + AWS.image_pull.p50

@@ -67,7 +67,9 @@ class TokenCounter:
         if found is None:
             lengths = self._counted(counted, dataset, path, model, chosen=chosen)
             found = _told(lengths, dataset, reading, seed, field)
-            self._kept.put(key, found)
+            # An estimate is made again when the service is: what was lacking may be there by then.
+            if not found.doubt:
+                self._kept.put(key, found)
         self._facts.put(key, found)
         return found
 

@@ -18,9 +18,10 @@ _START = (
     "from orchestrator.adapters.inputs.tokenizing.counting import main; sys.exit(main())"
 )
 SAMPLED_SECONDS = 2.0
-WHOLE_SECONDS = 8.0
-"""After these a count ends with what it has; a small file is always done before."""
+WHOLE_SECONDS = 5.0
+"""Of computing, after which a count ends with what it has; a small file is done before."""
 MOST_SECONDS = 20.0
+"""Of a clock on the wall, after which it is ended."""
 
 
 class CountError(Exception):

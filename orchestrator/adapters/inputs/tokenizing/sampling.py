@@ -14,7 +14,7 @@ from typing import IO
 from orchestrator.adapters.inputs.lines import MOST_LINE_BYTES, is_parquet, numbered_lines
 
 MOST_ROWS = 20_000
-MOST_BYTES = 8 << 20
+MOST_BYTES = 4 << 20
 """Up to both of them, every row is tokenised."""
 SAMPLED_ROWS = 6_000
 SAMPLED_BYTES = 3 << 20

@@ -74,7 +74,9 @@ def _model(values: ConfigValues, version: _Version) -> Architecture:
     latent, latent_norms = _latent_attention(values, trunk)
     width = values.size("moe_intermediate_size", default=version.expert)
     ffn = values.size("intermediate_size", default=version.ffn)
-    copies, active = counts(values, ("n_routed_experts", "num_experts"), version.experts, version.active)
+    copies, active = counts(
+        values, ("n_routed_experts", "num_experts", "num_local_experts"), version.experts, version.active
+    )
     shared = values.size("n_shared_experts", default=version.shared, least=0, most=1 << 10) * width
     dense = min(trunk.layers, values.size("first_k_dense_replace", default=version.dense, least=0))
     sparse = trunk.layers - dense

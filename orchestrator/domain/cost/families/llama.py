@@ -38,6 +38,8 @@ class Kind:
     kv_heads: int | None = None
     head_dim: int | None = None
     context: int
+    evenly: bool = True
+    """Heads without a width of their own must divide the hidden size."""
     tied: bool = False
     qkv_bias: Switch = False
     out_bias: Switch = False
@@ -62,7 +64,7 @@ class Kind:
         hidden = values.size("hidden_size", default=self.hidden)
         head_dim = values.maybe("head_dim", default=self.head_dim)
         # With a width of their own, heads need not share the hidden size evenly.
-        heads = values.heads(self.heads, hidden=hidden if head_dim is None else None)
+        heads = values.heads(self.heads, hidden=hidden if head_dim is None and self.evenly else None)
         return Trunk(
             layers=values.layers("num_hidden_layers", default=self.layers),
             hidden=hidden,

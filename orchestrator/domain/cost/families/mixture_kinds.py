@@ -72,6 +72,19 @@ GPT_OSS = Kind(
     out_bias=("attention_bias", True),
     windows=Windows(Layers.PATTERN, 128),
 )
+GLM4_MOE = Kind(
+    vocab=151552,
+    hidden=4096,
+    ffn=10944,
+    layers=46,
+    heads=96,
+    kv_heads=8,
+    context=131072,
+    evenly=False,
+    qkv_bias=ATTENTION_BIAS,
+    qk_norm=QkNorm.HEAD,
+    qk_norm_key="use_qk_norm",
+)
 LLAMA4 = Kind(
     vocab=202048,
     hidden=5120,

@@ -99,14 +99,13 @@ def _qwen(
     width = values.size("moe_intermediate_size", default=expert)
     dense = values.size("intermediate_size", default=kind.ffn)
     copies, active = counts(values, ("num_experts", "num_local_experts"), copies, active, least=0)
-    sparse = _sparse_layers(values, trunk.layers) if copies else 0
+    sparse = sparse_layers(values, trunk.layers) if copies else 0
     shared_width = 0 if shared is None else values.size("shared_expert_intermediate_size", default=shared)
     linears = kind.attention(values, trunk)
     if sparse:
         linears += experts(hidden, width, sparse, copies, active, once=once)
     if sparse and shared_width:
-        linears += mlp(hidden, shared_width, sparse, GATED, "down_proj")
-        linears.append(Linear("shared_expert_gate", Part.ROUTER, hidden, 1, sparse))
+        linears += gated_shared_expert(hidden, shared_width, sparse)
     if sparse < trunk.layers:
         linears += mlp(hidden, dense, trunk.layers - sparse, GATED, "down_proj")
     return architecture(
@@ -119,10 +118,42 @@ def _qwen(
     )
 
 
-def _sparse_layers(values: ConfigValues, layers: int) -> int:
+def gated_shared_expert(hidden: int, ffn: int, layers: int) -> list[Linear]:
+    """The expert that every token passes, with the gate that weighs it."""
+    gate = Linear("shared_expert_gate", Part.ROUTER, hidden, 1, layers)
+    return [*mlp(hidden, ffn, layers, GATED, "down_proj"), gate]
+
+
+def sparse_layers(values: ConfigValues, layers: int) -> int:
     step = values.size("decoder_sparse_step", default=1)
     dense = frozenset(values.numbers("mlp_only_layers") or ())
     return sum((layer + 1) % step == 0 and layer not in dense for layer in range(layers))
+
+
+def glm4_moe(values: ConfigValues) -> Architecture:
+    """GLM 4.5 and later: shared experts, the first layers dense."""
+    kind = kinds.GLM4_MOE
+    trunk = kind.trunk(values)
+    hidden = trunk.hidden
+    width = values.size("moe_intermediate_size", default=1408)
+    ffn = values.size("intermediate_size", default=kind.ffn)
+    copies, active = counts(values, ("n_routed_experts", "num_experts", "num_local_experts"), 128, 8)
+    shared = values.size("n_shared_experts", default=1, most=1 << 10) * width
+    dense = min(trunk.layers, values.size("first_k_dense_replace", default=1, least=0))
+    sparse = trunk.layers - dense
+    linears = kind.attention(values, trunk)
+    if dense:
+        linears += mlp(hidden, ffn, dense, GATED, "down_proj")
+    if sparse:
+        linears += experts(hidden, width, sparse, copies, active, once=PROJECTIONS)
+        linears += mlp(hidden, shared, sparse, GATED, "down_proj")
+    return architecture(
+        values,
+        trunk,
+        linears,
+        ffn=mean_width(trunk, ((width * active + shared, sparse), (ffn, dense))),
+        others=kind.others(values, trunk),
+    )
 
 
 def llama4(values: ConfigValues) -> Architecture:

@@ -65,6 +65,31 @@ def _chatglm(layers: int, vocab: int, context: int) -> dict[str, object]:
     }
 
 
+def _opt(hidden: int, layers: int, heads: int) -> dict[str, object]:
+    return {
+        "model_type": "opt",
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "ffn_dim": 4 * hidden,
+    }
+
+
+def _bloom(hidden: int, layers: int, heads: int) -> dict[str, object]:
+    return {"model_type": "bloom", "hidden_size": hidden, "n_layer": layers, "n_head": heads, "seq_length": 2048}
+
+
+def _gpt_neo(hidden: int, layers: int, heads: int) -> dict[str, object]:
+    types = [[["global", "local"], layers // 2]]
+    return {
+        "model_type": "gpt_neo",
+        "hidden_size": hidden,
+        "num_layers": layers,
+        "num_heads": heads,
+        "attention_types": types,
+    }
+
+
 _DEEPSEEK_V2_LITE = {
     "model_type": "deepseek_v2",
     "hidden_size": 2048,
@@ -110,6 +135,7 @@ OTHERS = (
     Entry("THUDM/chatglm2-6b", _chatglm(28, 65024, 32768), 6243584000),
     Entry("THUDM/chatglm3-6b", _chatglm(28, 65024, 8192), 6243584000),
     Entry("THUDM/glm-4-9b", _chatglm(40, 151552, 131072), 9399951360, ("zai-org/glm-4-9b",)),
+    Entry("zai-org/GLM-4.5-Air", {"model_type": "glm4_moe", "head_dim": 128, "attention_bias": True}),
     Entry("internlm/internlm2-1_8b", shape("internlm2", 2048, 24, 16, 8192, 92544, 32768, 8), 1889110016),
     Entry("internlm/internlm2-7b", shape("internlm2", 4096, 32, 32, 14336, 92544, 32768, 8), 7737708544),
     Entry("internlm/internlm2-20b", shape("internlm2", 6144, 48, 48, 16384, 92544, 32768, 8), 19861149696),
@@ -132,7 +158,7 @@ OTHERS = (
     ),
     Entry("bigcode/starcoder2-3b", shape("starcoder2", 3072, 30, 24, 12288, 49152, 16384, 2, tied=True), 3030371328),
     Entry("bigcode/starcoder2-7b", shape("starcoder2", 4608, 32, 36, 18432, 49152, 16384, 4, tied=True), 7173923840),
-    Entry("bigcode/starcoder2-15b", shape("starcoder2", 6144, 40, 48, 24576, 49152, 16384, 4, tied=False), 15957889024),
+    Entry("bigcode/starcoder2-15b", shape("starcoder2", 6144, 40, 48, 24576, 49152, 16384, 4, tied=False)),
     Entry("tiiuae/falcon-7b", {"model_type": "falcon"}, 6921720704),
     Entry("tiiuae/falcon-40b", _falcon(8192, 60, 128, 8)),
     Entry("tiiuae/falcon-180B", _falcon(14848, 80, 232, 8)),
@@ -158,6 +184,15 @@ OTHERS = (
         1644515328,
         ("stablelm-2-1.6b",),
     ),
+    Entry("EleutherAI/gpt-neo-125m", _gpt_neo(768, 12, 12), 125198592),
+    Entry("EleutherAI/gpt-neo-1.3B", _gpt_neo(2048, 24, 16), 1315575808),
+    Entry("EleutherAI/gpt-neo-2.7B", _gpt_neo(2560, 32, 20)),
+    Entry("EleutherAI/gpt-j-6b", {"model_type": "gptj"}, 6050882784),
+    Entry("facebook/opt-125m", _opt(768, 12, 12), 125239296),
+    Entry("facebook/opt-1.3b", _opt(2048, 24, 32), 1315758080),
+    Entry("facebook/opt-6.7b", _opt(4096, 32, 32), 6658473984),
+    Entry("bigscience/bloom-560m", _bloom(1024, 24, 16), 559214592),
+    Entry("bigscience/bloom-7b1", _bloom(4096, 30, 32), 7069016064),
     Entry("mpt-125m", _mpt(768, 12, 12)),
     Entry("mpt-350m", _mpt(1024, 24, 16)),
     Entry("mpt-760m", _mpt(1536, 24, 12)),

@@ -126,5 +126,6 @@ QWENS = (
         30532122624,
         ("qwen3-30b-a3b-2507", "qwen3-30b-a3b-thinking-2507", "qwen3-coder-30b-a3b"),
     ),
+    Entry("Qwen/Qwen3-Next-80B-A3B-Instruct", {"model_type": "qwen3_next", "max_position_embeddings": 262144}),
     Entry("Qwen/Qwen3-235B-A22B", _qwen3_moe(4096, 94, 64, 12288, 1536), 235093634560, ("qwen3-235b-a22b-2507",)),
 )

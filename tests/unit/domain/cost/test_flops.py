@@ -107,3 +107,13 @@ def test_a_mixture_costs_its_active_experts() -> None:
     assert mixture is not None
     flops = token_flops(mixture, FULL)
     assert flops.gemm == 6 * mixture.matmul < 6 * mixture.parameters / 3
+
+
+def test_transformers_computes_every_expert_of_llama_4_for_every_token_and_others_do_not() -> None:
+    scout = known("meta-llama/Llama-4-Scout-17B-16E")
+    assert scout is not None
+    own = token_flops(scout, replace(FULL, framework="torchtitan"))
+    assert own.gemm == 6 * scout.matmul
+    assert token_flops(scout, replace(FULL, framework="axolotl")).gemm == 6 * (
+        scout.blocks + scout.vocab * scout.hidden
+    )

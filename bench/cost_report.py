@@ -86,15 +86,28 @@ def _text(name: str) -> str:
 
 
 def _speed() -> str:
-    path = RESULTS / "planner_speed.json"
+    path = RESULTS.parent / "planner_speed.json"
     if not path.exists():
         return "Not measured: `python -m bench.planner_speed`."
     found = json.loads(path.read_text(encoding="utf-8"))
-    head = "| what | median, ms | p99, ms | target, ms |\n|---|---:|---:|---:|"
+    targets = ", ".join(f"{name} {most:g} ms" for name, most in found["targets_ms"].items())
+    about = (
+        f"`{found['command']}`, {found['date']}, {found['cpu']}, Python {found['python']}: {found['offers']} invented "
+        f"offers of {found['kinds_of_offers']} kinds, loaded once. Warm: the wish was asked about before, with another "
+        "cap; altered: with another learning rate; cold: nothing was predicted before. `CPU` is the median of the "
+        f"processor's time, since the machine was shared. Targets: {targets}."
+    )
+    head = "| what | times | median, ms | p99, ms | CPU, ms |\n|---|---:|---:|---:|---:|"
     rows = [
-        f"| {each['what']} | {each['p50_ms']:.1f} | {each['p99_ms']:.1f} | {each['target']} |" for each in found["rows"]
+        f"| {each['name']} | {each['count']} | {each['median']:.1f} | {each['p99']:.1f} | {_cpu(each)} |"
+        for each in found["milliseconds"]
     ]
-    return "\n".join([_told(f"`python -m bench.planner_speed`, {found['day']}, {found['machine']}."), "", head, *rows])
+    return "\n".join([_told(about), "", head, *rows])
+
+
+def _cpu(each: dict[str, float | None]) -> str:
+    median = each.get("cpu_median")
+    return "" if median is None else f"{median:.1f}"
 
 
 def main() -> int:

@@ -67,3 +67,21 @@ class ProviderFacts:
             rate: Spread = getattr(self, name)
             if min(rate.p50, rate.p95) <= 0:
                 raise InvalidInputError.of(name, "must be above zero")
+
+
+def unlisted(name: str) -> ProviderFacts:
+    """Of a provider whose offers are listed no more: a lease of it that lives on is still to be shared out."""
+    believed = "believed: no offer of this provider is listed any more"
+    return ProviderFacts(
+        name=name,
+        billing_quantum_seconds=3600,
+        minimum_seconds=3600,
+        provision=Spread(180.0, 600.0, believed),
+        image_pull=Spread(240.0, 480.0, believed),
+        download_bytes_per_second=Spread(2e8, 4e7, believed),
+        teardown=Spread(60.0, 180.0, believed),
+        storage_micros_per_gib_hour=0,
+        spot_notice_seconds=None,
+        autostop=None,
+        source=believed,
+    )

@@ -18,12 +18,16 @@ from orchestrator.domain.offer_book import Kind, OfferBook
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.overheads import Overheads, Sizes, overheads_of
 from orchestrator.domain.planning import Planning, least_seconds
-from orchestrator.domain.providers import ProviderFacts
+from orchestrator.domain.providers import ProviderFacts, unlisted
 from orchestrator.domain.work import StageRequest, Workload, Workloads
 
 GIB = 1 << 30
 SYSTEM_DISK_GIB = 100
 """The trainer's image and its caches, beside the model, its checkpoints and its result."""
+
+
+UNLISTED_ALLOWANCES = Allowances(90, 120, 180)
+"""For arithmetic that never funds anything: what is funded has a provider that is listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ class Ways:
         """The provider's, for the request's sizes."""
         known = self._terms.get(provider)
         if known is None:
-            facts, base = self._providers[provider]
+            facts, base = self._providers.get(provider) or (unlisted(provider), UNLISTED_ALLOWANCES)
             overheads = overheads_of(facts, self._sizes)
             storage = facts.storage_micros_per_gib_hour * disk_gib(self._sizes)
             known = self._terms[provider] = _terms(overheads, allowances_of(base, overheads), storage)

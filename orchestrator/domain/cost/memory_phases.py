@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from orchestrator.domain.cost.architecture import Architecture
@@ -23,6 +24,7 @@ _GRADIENTS_OF_LAYER = 0.25
 _SELECTIVE = 0.4
 
 
+@lru_cache(maxsize=2048)
 def phases(architecture: Architecture, setup: TrainingSetup) -> Mapping[str, tuple[Group, ...]]:
     """The groups that are on a device at the same time: at the end of the forward pass (`forward`), at the last layer
     of the backward pass with nearly nothing of its gradients there (`backward`), at its end (`gradients`), while the

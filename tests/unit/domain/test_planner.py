@@ -12,9 +12,10 @@ from orchestrator.domain.cost.rows import Rows
 from orchestrator.domain.errors import InvalidInputError, UnaffordableError
 from orchestrator.domain.funding import plan_request
 from orchestrator.domain.money import Money, Rate
+from orchestrator.domain.offer_book import OfferBook
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.planner import PlanRequest, make_plan
+from orchestrator.domain.planner import PlanRequest, make_plan, share_anew
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.stages import StageKind
 from tests.unit.domain.making import NOW, STARTUP, market, offer, spec, stages
@@ -195,3 +196,11 @@ def test_a_spot_machines_interruptions_are_an_item_and_an_assumption() -> None:
     (told,) = [each for each in spot.assumptions if each.name == "spot_interruptions_per_hour"]
     assert told.source.startswith("believed")
     assert not [each for each in firm.assumptions if each.name.startswith("spot")]
+
+
+def test_a_lease_is_shared_out_although_its_provider_is_listed_no_more() -> None:
+    wish = request("lora")
+    here = market()
+    gone = replace(here, book=OfferBook(()), providers={}, allowances={})
+    train, evaluate = share_anew(wish, gone, offer(provider="gone"), 600)
+    assert train.seconds > evaluate.seconds > 0

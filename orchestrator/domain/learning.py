@@ -32,7 +32,7 @@ def stage_facts(stage: Stage, entries: Iterable[Entry]) -> StageFacts:
         if _starts(entry, stage):
             began_at = entry.at
         elif entry.kind is EntryKind.METRIC and entry.key.startswith(f"metric:{stage.id}:{stage.attempt}:"):
-            marks = _marked(marks, entry.data)
+            marks = marked(marks, entry.data)
             stepping_at = entry.at if entry.data.get("event") == "begin" else stepping_at
     return StageFacts(measure(marks, window=None), began_at, stepping_at)
 
@@ -111,7 +111,7 @@ def _starts(entry: Entry, stage: Stage) -> bool:
     return entry.kind is EntryKind.STAGE and entry.key == f"stage:{stage.id}:{stage.attempt}:{StageStatus.RUNNING}"
 
 
-def _marked(marks: tuple[Mark, ...], line: Mapping[str, JsonValue]) -> tuple[Mark, ...]:
+def marked(marks: tuple[Mark, ...], line: Mapping[str, JsonValue]) -> tuple[Mark, ...]:
     """The marks after one more metrics line of the node."""
     event, step, seconds = line.get("event"), line.get("step"), line.get("seconds")
     elapsed, tokens = line.get("elapsed_seconds"), line.get("tokens")

@@ -72,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"{options.rows}: {error.strerror}", file=sys.stderr)
         return 2
+    except csv.Error as error:
+        print(f"{options.rows}: is no CSV: {error}", file=sys.stderr)
+        return 2
     judged: dict[str, list[Judged]] = {}
     for name, wanted in ((SPEED, "speed"), (MEMORY, "memory")):
         if options.quantity in {wanted, "both"}:
@@ -108,7 +111,7 @@ def judge(rows: Iterable[Row], quantity: str) -> tuple[list[Judged], list[Unplac
             continue
         try:
             said = predict(row)
-        except InvalidInputError as error:
+        except (InvalidInputError, ArithmeticError) as error:
             refused.append(Unplaced(f"{row.id}:{quantity}", row.source, str(error)))
             continue
         found.append(Judged(row, said.middle, *said.interval(), said.quantile(_P95), measured))

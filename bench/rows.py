@@ -22,11 +22,13 @@ from orchestrator.domain.cost.gpus import Gpu
 from orchestrator.domain.cost.known import known
 from orchestrator.domain.cost.setup import Method, TrainingSetup
 from orchestrator.domain.errors import InvalidInputError, NotFoundError
+from orchestrator.domain.json_value import JsonValue
 
 _LONGEST = 2048
 _SHORT = 512  # of samples that are said to be far shorter than the limit
 _RANK = 16
 _GALORE_GAP = 200
+_MOST = 10**9  # of anything that is counted
 
 
 class UnplacedError(Exception):
@@ -59,7 +61,7 @@ class Unplaced:
 
 def read_rows(path: Path) -> tuple[list[Row], list[Unplaced]]:
     """Every line of the file, as a row or with the reason why it is none. Raises OSError for a file that cannot be
-    read."""
+    read, and csv.Error for one that is no table."""
     rows: list[Row] = []
     unplaced: list[Unplaced] = []
     for number, cells in enumerate(_lines(path), start=1):
@@ -101,15 +103,22 @@ def _architecture(model: str, folder: Path) -> Architecture:
         raise UnplacedError("no model is named")
     try:
         if model.startswith("{"):
-            return architecture_of("inline", json.loads(model))
+            return architecture_of("inline", _config(model))
         if model.endswith(".json"):
-            return architecture_of(model, json.loads((folder / model).read_text(encoding="utf-8")))
+            return architecture_of(model, _config((folder / model).read_text(encoding="utf-8")))
         found = known(model)
-    except (InvalidInputError, NotFoundError, KeyError, OSError, ValueError) as error:
+    except (InvalidInputError, NotFoundError, KeyError, OSError, ValueError, RecursionError) as error:
         raise UnplacedError(f"model {model[:60]!r}: {error}") from error
     if found is None:
         raise UnplacedError(f"model {model[:60]!r} is not known by name: give the path of its config.json")
     return found
+
+
+def _config(text: str) -> dict[str, JsonValue]:
+    config = json.loads(text)
+    if not isinstance(config, dict):
+        raise ValueError("is not a JSON object")
+    return config
 
 
 def _setup(cells: dict[str, str], architecture: Architecture, assumed: list[str]) -> TrainingSetup:
@@ -217,8 +226,8 @@ def _count(cells: dict[str, str], name: str, blank: int, assumed: list[str] | No
             assumed.append(f"{name} {blank}")
         return blank
     value = _number(text)
-    if value is None or value < 1 or value != int(value):
-        raise UnplacedError(f"{name} {text!r} is not a whole number of at least 1")
+    if value is None or not 1 <= value <= _MOST or value != int(value):
+        raise UnplacedError(f"{name} {text[:60]!r} is not a whole number from 1 to {_MOST}")
     return int(value)
 
 
@@ -228,7 +237,7 @@ def _measured(cells: dict[str, str], name: str) -> float | None:
         return None
     value = _number(text)
     if value is None or value <= 0:
-        raise UnplacedError(f"{name} {text!r} is not a positive number")
+        raise UnplacedError(f"{name} {text[:60]!r} is not a positive number")
     return value
 
 

@@ -84,6 +84,10 @@ class Cutting:
         _, layout, step = min(found, key=lambda each: each[0])
         return self._cut(layout, step)
 
+    def of(self, layout: Layout) -> Cut:
+        """The training in this layout, whether it fits or not."""
+        return self._cut(layout, self._step(layout))
+
     def _room(self, column: Sequence[Layout], least: int) -> int:
         """How many of a way's layouts fit, from the smallest on; of the first `least` it is known."""
         if least == len(column) or self._fit(column[-1]).fits:

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from orchestrator.domain import ledger
 from orchestrator.domain.budget import Window, open_window
+from orchestrator.domain.cost.layout import Layout, as_written
+from orchestrator.domain.cost.recipes import is_checkpointed
 from orchestrator.domain.cost.rows import Rows
 from orchestrator.domain.cost.sizes import WEIGHT_BYTES, checkpoint_bytes, result_bytes
 from orchestrator.domain.decision import Act, Decision, Facts, need_lease
@@ -17,13 +19,15 @@ from orchestrator.domain.journal import EntryKind
 from orchestrator.domain.lease import Lease
 from orchestrator.domain.lifecycle import Outcome, RunEvent
 from orchestrator.domain.money import Money
+from orchestrator.domain.offers import Offer
 from orchestrator.domain.overheads import Sizes
 from orchestrator.domain.plan import Plan, StagePlan
 from orchestrator.domain.planner import PlanRequest, make_plan, share_anew
+from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import Run, RunSpec
 from orchestrator.domain.speed import UNKNOWN_PARAMETERS
 from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus
-from orchestrator.domain.work import StageRequest, Subject
+from orchestrator.domain.work import NO_GPU, StageRequest, Subject
 
 
 def decide_queued(facts: Facts, decision: Decision) -> None:
@@ -102,11 +106,12 @@ def plan_request(
     plan: Plan | None = None,
 ) -> PlanRequest:
     """What the planner must know: the wish, and what is left of its money, its time and its work. `stages` is empty
-    before a run was funded; `now` is given while a stage of it is running, and `plan` is the one it was funded by."""
+    before a run was funded; `now` is given while it has a machine, and `plan` is the one it was funded by."""
     so_far: Sequence[Stage | None] = stages or (None,) * len(spec.stages)
     parts: Sequence[StagePlan | None] = plan.stages if plan else (None,) * len(spec.stages)
+    offer = plan.offer if plan else None
     return PlanRequest(
-        stages=tuple(_stage_request(spec, *each, now) for each in zip(spec.stages, so_far, parts, strict=True)),
+        stages=tuple(_stage_request(spec, *each, now, offer) for each in zip(spec.stages, so_far, parts, strict=True)),
         subject=Subject(spec.architecture, spec.model_parameters),
         sizes=_sizes(spec),
         available=available,
@@ -129,7 +134,12 @@ def _sizes(spec: RunSpec) -> Sizes:
 
 
 def _stage_request(
-    spec: RunSpec, wish: StageSpec, stage: Stage | None, part: StagePlan | None, now: datetime | None
+    spec: RunSpec,
+    wish: StageSpec,
+    stage: Stage | None,
+    part: StagePlan | None,
+    now: datetime | None,
+    offer: Offer | None,
 ) -> StageRequest:
     rows = spec.rows_of(wish)
     begun = stage is not None and (stage.checkpoint is not None or stage.status is StageStatus.RUNNING)
@@ -140,14 +150,28 @@ def _stage_request(
         techniques=wish.techniques,
         rows=Rows(rows.train_rows, rows.tokens),
         pinned=wish.pinned,
-        # A training that has begun goes on as it was cut, as long as the machine is like the one before.
-        layout=part.layout if part is not None and begun else None,
+        # A training that has begun goes on as it was cut, as long as the machine is like the one before; and what is
+        # rented is used as it was planned.
+        layout=_layout(wish, part, offer) if begun or now is not None else None,
+        held=now is not None,
         share=wish.share if stage is None else _remaining_share(stage, now),
         seconds_per_step=None if stage is None else stage.seconds_per_step,
+        measured_on=None if stage is None else stage.measured_on,
         steps_done=stage.step if stage is not None and stage.checkpoint else 0,
         done=stage is not None and stage.is_finished,
         started=stage is not None and stage.status is StageStatus.RUNNING,
     )
+
+
+def _layout(wish: StageSpec, part: StagePlan | None, offer: Offer | None) -> Layout | None:
+    """The layout in which a training of a plan is done; one that was planned before there were any is done as its
+    recipe has it, on each device."""
+    if wish.kind is not StageKind.TRAIN or part is None or offer is None or part.layout is not None:
+        return None if part is None else part.layout
+    whole = as_written(
+        TrainingShape.from_recipe(wish.recipe), 1, is_checkpointed(wish.recipe, by_default=offer.accelerator != NO_GPU)
+    )
+    return replace(whole, devices=offer.accelerator_count)
 
 
 def _remaining_share(stage: Stage, now: datetime | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.domain.allotment import Allotment, Demand
@@ -188,8 +188,3 @@ def interruptions(seconds: int, overheads: Overheads, spot: bool) -> int:
         return 0
     each = overheads.provision + overheads.startup + WORK_LOST_SECONDS
     return math.ceil(INTERRUPTIONS_PER_HOUR * seconds / 3600 * each)
-
-
-def trained(stages: Sequence[StagePlan]) -> Iterator[StagePlan]:
-    """The trainings among `stages`."""
-    return (stage for stage in stages if stage.kind is StageKind.TRAIN)

@@ -10,7 +10,7 @@ from orchestrator.domain.journal import Entry, EntryKind
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.observations import JobView
 from orchestrator.domain.run import Run
-from orchestrator.domain.stages import ExitCause, PeakMemory, Stage, StageExit, StageKind, StageStatus
+from orchestrator.domain.stages import Devices, ExitCause, PeakMemory, Stage, StageExit, StageKind, StageStatus
 
 MAX_FAILURES = 3
 """Attempts at one stage that may fail without a new checkpoint between them."""
@@ -44,7 +44,7 @@ def _absorb_line(run: Run, stage: Stage, line: Mapping[str, JsonValue]) -> tuple
     elif event == "sized":
         seconds = line.get("seconds_per_step")
         if isinstance(seconds, int | float) and seconds > 0:
-            stage = replace(stage, seconds_per_step=float(seconds))
+            stage = replace(stage, seconds_per_step=float(seconds), measured_on=_devices(run))
         stage = replace(stage, max_steps=_count(line.get("max_steps")))
     elif event == "checkpoint" and isinstance(line.get("path"), str):
         stage = replace(stage, checkpoint=str(line["path"]), failures=0)
@@ -65,6 +65,11 @@ def _peak(line: Mapping[str, JsonValue], known: PeakMemory) -> PeakMemory | None
     )
     sizes = [max(held or 0, _count(size)) or None for held, size in told]
     return PeakMemory(*sizes) if any(sizes) else None
+
+
+def _devices(run: Run) -> Devices | None:
+    """What the run trains on."""
+    return None if run.plan is None else Devices(run.plan.offer.accelerator, run.plan.offer.accelerator_count)
 
 
 def _count(value: JsonValue) -> int:

@@ -67,6 +67,14 @@ class PeakMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Devices:
+    """So many devices of one accelerator: what a measured speed holds for."""
+
+    accelerator: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageSpec:
     """What one stage of a run is to do; it never changes.
 
@@ -99,7 +107,7 @@ class Stage:
     allows, `intended_steps` what the strategy would use. `attempt` counts every start, `failures` those since the last
     checkpoint that ended badly through no fault of their machine. `metrics_offset` counts the bytes of metrics read.
     `checkpoint` is the newest thing that it made and that can be gone on from; `seconds_per_step` and `peak_memory`
-    were measured.
+    were measured, the former on `measured_on` (None: a version that did not write it down).
     """
 
     id: StageId
@@ -121,6 +129,7 @@ class Stage:
     seconds_per_step: float | None = None
     results: tuple[dict[str, JsonValue], ...] = field(default=())
     peak_memory: PeakMemory | None = None
+    measured_on: Devices | None = None
 
     @property
     def is_finished(self) -> bool:

@@ -21,7 +21,7 @@ from orchestrator.domain.cut import SURE, Cut, Cutting, foretold
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.speed import StepTime, prior_step
-from orchestrator.domain.stages import StageKind
+from orchestrator.domain.stages import Devices, StageKind
 
 MIN_STEPS = 8
 """Fewer steps than the pilot and a handful are not a training; a cap that pays for less is refused."""
@@ -31,9 +31,10 @@ NO_DATA_SHEET_PRECISION = "fp32"
 
 @dataclass(frozen=True, slots=True)
 class StageRequest:
-    """What a plan depends on for one stage. For trainings: recipe, rows, measured speed and steps done; `pinned` are
-    keys of the recipe that the user chose and no layout may change. `done` stages are finished and get no time; one
-    that is `started` needs none for its start, and keeps the `layout` that it has."""
+    """What a plan depends on for one stage. For trainings: recipe, rows, steps done and the speed measured on
+    `measured_on` (None: wherever it is asked for); `pinned` are keys of the recipe that the user chose and no layout
+    may change. `done` stages are finished and get no time; one that is `started` needs none for its start, and keeps
+    the `layout` that it has. A `held` one has a machine already, on which it is done in its layout and no other."""
 
     kind: StageKind
     title: str
@@ -44,9 +45,11 @@ class StageRequest:
     pinned: tuple[str, ...] = ()
     layout: Layout | None = None
     seconds_per_step: float | None = None
+    measured_on: Devices | None = None
     steps_done: int = 0
     done: bool = False
     started: bool = False
+    held: bool = False
 
     @property
     def shape(self) -> TrainingShape:
@@ -54,8 +57,16 @@ class StageRequest:
 
     def is_cut_like(self, other: StageRequest) -> bool:
         """Whether the same cuts of both are as good on every machine."""
-        mine = (self.recipe, self.techniques, self.rows, self.pinned, self.layout)
-        return mine == (other.recipe, other.techniques, other.rows, other.pinned, other.layout)
+        mine, others = (
+            (each.recipe, each.techniques, each.rows, each.pinned, each.layout, each.held, each.measured_on)
+            for each in (self, other)
+        )
+        return mine == others
+
+    def fits_on(self, devices: Devices) -> bool:
+        """Whether no memory model is to be asked: it is done there in its layout, or was already."""
+        same = self.layout is not None and self.layout.devices == devices.count
+        return same and (self.held or self.measured_on == devices)
 
     @property
     def key(self) -> Hashable:
@@ -126,6 +137,7 @@ class Workloads:
         self._model = model
         self._shardings = tuple(shardings)
         self._known: dict[tuple[str, int], Workload] = {}
+        self._factors: dict[tuple[int, Devices], float | None] = {}
 
     def on(self, accelerator: str, devices: int) -> Workload:
         """The work on so many devices of this kind."""
@@ -149,7 +161,7 @@ class Workloads:
             if isinstance(cut, str):
                 return Workload((), f"{stage.title}: {cut}")
             trainings.append(_work(index, stage, cut))
-        return Workload(tuple(_measured(self._stages, trainings)))
+        return Workload(tuple(self._measured(trainings, Devices(accelerator, devices))))
 
     def _cut(self, stage: StageRequest, accelerator: str, devices: int) -> Cut | str:
         """The best cut of a training for this machine, or why there is none."""
@@ -157,23 +169,64 @@ class Workloads:
         if gpu is None or self._subject.architecture is None:
             return _unknown(stage, self._subject, accelerator, devices, self._model)
         cutting = Cutting(stage.recipe, stage.rows, self._subject.architecture, gpu, self._model)
+        if stage.layout is not None and stage.fits_on(Devices(accelerator, devices)):
+            return cutting.of(stage.layout)
         found = cutting.best(_candidates(stage, devices, self._shardings))
         if isinstance(found, Cut):
             return found
         needed, there = _gib(found.p95), _gib(found.limit)
         return f"needs {needed} GiB (p95) on each of {devices} x {accelerator}, which has {there}"
 
+    def _measured(self, trainings: Sequence[TrainingWork], here: Devices) -> list[TrainingWork]:
+        """Measured where it was, else predicted, corrected by what the newest measured training of the run has shown,
+        here or on another machine."""
+        known = [work for work in trainings if self._stages[work.index].seconds_per_step is not None]
+        newest = self._shown(known[-1], here) if known else None
+        found: list[TrainingWork] = []
+        for work in trainings:
+            stage = self._stages[work.index]
+            if stage.seconds_per_step is not None and stage.measured_on in (None, here):
+                found.append(replace(work, step=StepTime.measured(stage.seconds_per_step)))
+                continue
+            own = self._shown(work, here)
+            factor, like = (newest, self._stages[known[-1].index]) if own is None and known else (own, stage)
+            found.append(work if factor is None else replace(work, step=work.step.scaled(factor, like.title)))
+        return found
+
+    def _shown(self, work: TrainingWork, here: Devices) -> float | None:
+        """How many times the predicted seconds a step of this training took, predicted for where it was measured; None
+        where that is not known."""
+        stage = self._stages[work.index]
+        if stage.seconds_per_step is None:
+            return None
+        if stage.measured_on in (None, here):
+            return stage.seconds_per_step / work.step.seconds
+        there = stage.measured_on
+        assert there is not None
+        if (work.index, there) not in self._factors:
+            cut = self._cut(stage, there.accelerator, there.count)
+            factor = stage.seconds_per_step / cut.step.seconds if isinstance(cut, Cut) else None
+            self._factors[work.index, there] = factor
+        return self._factors[work.index, there]
+
 
 def _candidates(stage: StageRequest, devices: int, shardings: Sequence[Sharding]) -> Sequence[Layout]:
-    if stage.layout is not None and stage.layout.devices == devices:
-        return (stage.layout,)
+    if (begun := _begun(stage, devices)) is not None:
+        return (begun,)
     return tuple(layouts(stage.shape, devices, stage.pinned, is_checkpointed(stage.recipe), shardings))
+
+
+def _begun(stage: StageRequest, devices: int) -> Layout | None:
+    """The layout that the training goes on in, None where it is cut anew."""
+    return stage.layout if stage.layout is not None and stage.layout.devices == devices else None
 
 
 def _unknown(stage: StageRequest, subject: Subject, accelerator: str, devices: int, model: CostModel) -> Cut:
     """On a device, or of a model, that nothing is known about: the recipe's own cut, at a prior's speed."""
     by_default = accelerator != NO_GPU
-    layout = stage.layout or as_written(stage.shape, devices, is_checkpointed(stage.recipe, by_default=by_default))
+    layout = _begun(stage, devices) or as_written(
+        stage.shape, devices, is_checkpointed(stage.recipe, by_default=by_default)
+    )
     setup = setup_of(stage.recipe, layout, stage.shape.sequence_len)
     cell = CellKey(FRAMEWORK, accelerator, family_of(setup), NO_DATA_SHEET_PRECISION)
     cut = replace(stage.shape, micro_batch_size=layout.micro_batch, gradient_accumulation_steps=layout.accumulation)
@@ -215,25 +268,6 @@ def _steps(stage: StageRequest, layout: Layout) -> tuple[int, int]:
     )
     whole = max(math.ceil(epoch * shape.num_epochs), 1)
     return whole, whole if shape.max_steps is None else min(whole, shape.max_steps)
-
-
-def _measured(stages: Sequence[StageRequest], trainings: Sequence[TrainingWork]) -> list[TrainingWork]:
-    """Measured where it was, else predicted, corrected by what the newest measured training of the run has shown."""
-    known = [work for work in trainings if stages[work.index].seconds_per_step is not None]
-    if not known:
-        return list(trainings)
-    newest = known[-1]
-    shown = stages[newest.index].seconds_per_step
-    assert shown is not None
-    found: list[TrainingWork] = []
-    for work in trainings:
-        seconds = stages[work.index].seconds_per_step
-        if seconds is not None:
-            step = StepTime.measured(seconds)
-        else:
-            step = work.step.scaled(shown / newest.step.seconds, stages[newest.index].title)
-        found.append(replace(work, step=step))
-    return found
 
 
 def _gib(size: int) -> str:

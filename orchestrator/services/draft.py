@@ -126,7 +126,7 @@ class SpecifyRun:
     def _rows(self, draft: RunDraft, told: ToldTokens | None, strategy: Strategy, stages: Sequence[StageSpec]) -> Rows:
         if told is None:
             return choose_rows(self._inputs, draft, strategy, stages)
-        if draft.dataset is not None or draft.preferences is not None:
+        if any(each is not None for each in (draft.dataset, draft.preferences, draft.heldout)):
             raise InvalidInputError.of("dataset_tokens", "is for a dataset that is not named; name it, or say its size")
         return told.rows(stages)
 

@@ -106,8 +106,10 @@ def _request(run: Run, stage: Stage, plan: Plan) -> TrainConfigRequest:
     if part.layout is not None:
         recipe |= part.layout.settings()
     shape, expected = TrainingShape.from_recipe(recipe), part.intended_steps
-    # How many bins packed rows fill is known for sure only when they are packed.
-    is_sure = rows.train_rows is not None and recipe.get("sample_packing") is not True
+    # How many bins packed rows fill is known for sure only when they are packed; how many of a sample's rows are too
+    # long, only when all were read, and for the length that they were read for.
+    is_counted = rows.tokens is None or (rows.tokens.exact and rows.tokens.sequence_len == shape.sequence_len)
+    is_sure = rows.train_rows is not None and is_counted and recipe.get("sample_packing") is not True
     return TrainConfigRequest(
         base_model=run.base_of(stage),
         technique_config=recipe,

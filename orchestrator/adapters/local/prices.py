@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Mapping
 from functools import cached_property
 
+from orchestrator.domain.accelerators import accelerator_of
 from orchestrator.domain.budget import Allowances
+from orchestrator.domain.cost.gpus import GPUS
 from orchestrator.domain.money import Rate
 from orchestrator.domain.offers import LOCAL_PROVIDER, Offer
 from orchestrator.domain.providers import ProviderFacts, Spread
@@ -106,8 +108,11 @@ def _gpu_names() -> list[str]:
 
 def accelerator_name(product: str) -> str:
     """The short name that prices and speeds go by: `NVIDIA A100-SXM4-80GB` is `A100-80GB`, `NVIDIA H200` is `H200`."""
-    words = product.replace("NVIDIA", "").replace("-", " ").split()
+    words = [word for word in product.replace("-", " ").split() if word not in {"NVIDIA", "GeForce"}]
     if not words:
         return UNNAMED_GPU
-    # The A100 comes in two sizes that differ in price and in what fits.
-    return "A100-80GB" if words[0] == "A100" and "80GB" in words else words[0]
+    if words[0] in GPUS and "80GB" not in words:
+        return words[0]
+    # One word tells too little: an RTX may be any of fifty.
+    known = accelerator_of(" ".join(words))
+    return known or (words[0] if words[0] in GPUS else "".join(word for word in words if not word.endswith("GB")))

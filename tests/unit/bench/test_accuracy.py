@@ -87,3 +87,29 @@ def test_an_empty_file_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_file_that_is_not_there_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "none.csv")]) == 2
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "absurd"), [("seq_len", "9" * 300), ("micro_batch", "1e300"), ("grad_accum", "0"), ("lora_r", "1.5")]
+)
+def test_a_row_of_absurd_counts_is_left_out_and_the_others_are_predicted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, absurd: str
+) -> None:
+    assert main([str(written(tmp_path, PLAIN, {**PLAIN, "id": "odd", name: absurd}))]) == 0
+    printed = capsys.readouterr().out
+    assert f"r1:{SPEED}," in printed
+    assert f"odd: {name}" in printed
+
+
+def test_a_file_that_is_no_table_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"id,model\n{'x' * 200_000},a\n", encoding="utf-8")
+    assert main([str(path)]) == 2
+    assert str(path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", ["[1, 2]", "[" * 100_000, "3", "{"])
+def test_a_config_that_is_no_object_leaves_its_row_out(tmp_path: Path, config: str) -> None:
+    (tmp_path / "config.json").write_text(config, encoding="utf-8")
+    rows, unplaced = read_rows(written(tmp_path, {**PLAIN, "model": "config.json"}))
+    assert (rows, [each.id for each in unplaced]) == ([], ["r1"])

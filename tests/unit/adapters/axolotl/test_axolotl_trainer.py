@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.adapters.axolotl.trainer import AxolotlTrainer
+from orchestrator.domain.cost.tokens import TokenFacts
+from orchestrator.domain.cost.told import told_facts
 from orchestrator.domain.funding import plan_request
 from orchestrator.domain.ids import StageId
 from orchestrator.domain.json_value import JsonValue
@@ -16,11 +18,11 @@ from orchestrator.domain.stages import Stage, StageKind
 from tests.unit.domain.making import NOW, market, run, spec
 
 
-def config_of(rows: int | None, **settings: JsonValue) -> dict[str, JsonValue]:
+def config_of(rows: int | None, tokens: TokenFacts | None = None, **settings: JsonValue) -> dict[str, JsonValue]:
     """The configuration of a first train stage of 3 epochs, 8 rows a step, with `settings` in the recipe."""
     train, evaluate = spec().stages
     train = replace(train, recipe={**train.recipe, **settings})
-    wish = spec(stages=(train, evaluate), dataset=replace(spec().dataset, rows=rows))
+    wish = spec(stages=(train, evaluate), dataset=replace(spec().dataset, rows=rows, tokens=tokens))
     here = market()
     request = plan_request(wish, (), Money(50_000_000), None)
     plan = make_plan(request, here, NOW)
@@ -44,3 +46,12 @@ def test_a_recipes_max_steps_holds_also_when_nobody_has_counted_the_rows() -> No
     assert config_of(None, max_steps=40)["max_steps"] == 40
     assert config_of(800, max_steps=40)["max_steps"] == 40
     assert "max_steps" not in config_of(None)
+
+
+def test_steps_are_fixed_only_where_every_row_was_counted_at_the_length_that_it_is_trained_at() -> None:
+    length = spec().stages[0].recipe["sequence_len"]
+    assert isinstance(length, int)
+    sampled = told_facts(40_000, length, 50)
+    assert "max_steps" not in config_of(800, replace(sampled, exact=False))
+    assert "max_steps" not in config_of(800, replace(sampled, exact=True, sequence_len=2 * length))
+    assert config_of(800, replace(sampled, exact=True))["max_steps"] == 300

@@ -75,6 +75,13 @@ def test_a_machine_that_costs_nothing_is_not_for_sale() -> None:
         ("NVIDIA A100 80GB PCIe", "A100-80GB"),
         ("NVIDIA A100-SXM4-40GB", "A100"),
         ("NVIDIA L40S", "L40S"),
+        ("NVIDIA H100 PCIe", "H100"),
+        ("NVIDIA H100 NVL", "H100"),
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("NVIDIA GeForce RTX 3090", "RTX3090"),
+        ("NVIDIA RTX A6000", "RTXA6000"),
+        ("NVIDIA GH200 480GB", "GH200"),
+        ("NVIDIA L4", "L4"),
         ("", "GPU"),
     ],
 )

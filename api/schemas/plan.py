@@ -95,7 +95,7 @@ class StagePlanView(View):
 
     kind: StageKind
     title: str
-    seconds: int = Field(description="Its share of the window; 0 = left out, or done before this plan. Its worst case.")
+    seconds: int = Field(description="Its share of the window; earlier stages may leave it more. 0 = left out or done.")
     expected_seconds: int = Field(description="What it will take, its start included (p50).")
     slow_seconds: int = Field(description="The same at p90.")
     planned_steps: int = Field(description="Optimizer steps that are expected to fit.")
@@ -161,7 +161,7 @@ class PlanView(View):
     seconds: SecondsEstimate
     cost: DollarsEstimate
     stages: list[StagePlanView]
-    items: list[ItemView] = Field(description="The lease, stretch by stretch; the p50 add up to that of `seconds`.")
+    items: list[ItemView] = Field(description="The lease as funded, stretch by stretch; the p50 add up to the plan's.")
     limit: Limit | None = Field(description="What is expected to cut the training short, if anything is.")
     soft_deadline: Timestamp = Field(description="The trainer saves a checkpoint and stops.")
     hard_deadline: Timestamp = Field(description="Whatever still runs is ended.")

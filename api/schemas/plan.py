@@ -6,13 +6,11 @@ from typing import Any
 
 from pydantic import Field
 
+from api.schemas.cut import LayoutView, MemoryView, TermView
 from api.schemas.offer import OfferView
+from api.schemas.tokens import TokensView
 from api.schemas.view import Dollars, FreeJson, Timestamp, View, finite
 from orchestrator.domain.budget import Limit
-from orchestrator.domain.cost.layout import Layout
-from orchestrator.domain.cost.prediction import Term
-from orchestrator.domain.cost.setup import Checkpointing, Sharding
-from orchestrator.domain.cost.tokens import TYPICAL_MICRO_BATCH, TokenFacts, TokenRange
 from orchestrator.domain.money import Money
 from orchestrator.domain.plan import Assumption, Item, Plan, StagePlan
 from orchestrator.domain.run import DatasetRef, MachineWishes, Prefer, RunSpec
@@ -47,55 +45,12 @@ class DollarsEstimate(View):
     worst: Dollars
 
 
-class TermView(View):
-    """One summand of a prediction, and how it was reckoned."""
-
-    name: str
-    value: float
-    formula: str
-
-    @classmethod
-    def of(cls, term: Term) -> TermView:
-        return cls(name=term.name, value=term.value, formula=term.formula)
-
-
-class LayoutView(View):
-    """How a training is cut for the machine; the rows of an optimizer step are the same on every machine."""
-
-    devices: int
-    micro_batch_size: int = Field(description="Rows per device and micro-step.")
-    gradient_accumulation_steps: int
-    rows_per_step: int
-    checkpointing: Checkpointing = Field(description="What is kept of a forward pass; the rest is computed twice.")
-    sharding: Sharding = Field(description="What is split over the devices.")
-
-    @classmethod
-    def of(cls, layout: Layout) -> LayoutView:
-        return cls(
-            devices=layout.devices,
-            micro_batch_size=layout.micro_batch,
-            gradient_accumulation_steps=layout.accumulation,
-            rows_per_step=layout.rows_per_step,
-            checkpointing=layout.checkpointing,
-            sharding=layout.sharding,
-        )
-
-
-class MemoryView(View):
-    """The peak of one device's memory in bytes; `p95` decides whether it fits. The terms add up to `p50`."""
-
-    p50: int
-    p95: int
-    limit: int
-    terms: list[TermView]
-
-
 class StagePlanView(View):
     """One stage's part of the plan."""
 
     kind: StageKind
     title: str
-    seconds: int = Field(description="Its share of the window; 0 = left out, or done before this plan. Its worst case.")
+    seconds: int = Field(description="Its share of the window; earlier stages may leave it more. 0 = left out or done.")
     expected_seconds: int = Field(description="What it will take, its start included (p50).")
     slow_seconds: int = Field(description="The same at p90.")
     planned_steps: int = Field(description="Optimizer steps that are expected to fit.")
@@ -124,16 +79,8 @@ class StagePlanView(View):
             speed_source=part.speed_source,
             step_terms=[TermView.of(term) for term in part.step_terms],
             layout=None if part.layout is None else LayoutView.of(part.layout),
-            memory=_memory(part),
+            memory=MemoryView.of(part),
         )
-
-
-def _memory(part: StagePlan) -> MemoryView | None:
-    fit = part.fit
-    if fit is None:
-        return None
-    terms = [TermView.of(term) for term in part.memory_terms]
-    return MemoryView(p50=fit.middle, p95=fit.p95, limit=fit.limit, terms=terms)
 
 
 class ItemView(View):
@@ -161,7 +108,7 @@ class PlanView(View):
     seconds: SecondsEstimate
     cost: DollarsEstimate
     stages: list[StagePlanView]
-    items: list[ItemView] = Field(description="The lease, stretch by stretch; the p50 add up to that of `seconds`.")
+    items: list[ItemView] = Field(description="The lease as funded, stretch by stretch; the p50 add up to the plan's.")
     limit: Limit | None = Field(description="What is expected to cut the training short, if anything is.")
     soft_deadline: Timestamp = Field(description="The trainer saves a checkpoint and stops.")
     hard_deadline: Timestamp = Field(description="Whatever still runs is ended.")
@@ -189,60 +136,6 @@ class PlanView(View):
             hard_deadline=plan.window.hard,
             gone_by=plan.window.gone_by,
             assumptions=[AssumptionView.of(each) for each in plan.assumptions],
-        )
-
-
-class TokenRangeView(View):
-    """The middle, and what the truth lies between nine times out of ten."""
-
-    middle: int
-    low: int
-    high: int
-
-    @classmethod
-    def of(cls, tokens: TokenRange) -> TokenRangeView:
-        return cls(middle=tokens.middle, low=tokens.low, high=tokens.high)
-
-
-class TokensView(View):
-    """One epoch over the rows in the model's own tokens."""
-
-    tokens: TokenRangeView = Field(description="What is trained, after what is too long was dropped, cut or split.")
-    whole_tokens: TokenRangeView = Field(description="What there would be if nothing were too long.")
-    exact: bool = Field(description="All rows were tokenised.")
-    rows: int
-    counted_rows: int
-    examples: int = Field(description="What a micro-batch counts: rows, pairs, or pieces of completions.")
-    sequences: int = Field(description="Of each example: two for a pair.")
-    mean_length: float = Field(description="Tokens of one sequence.")
-    longest: int = Field(description="Tokens of the longest row.")
-    sequence_len: int
-    dropped_rows: int
-    cut_rows: int = Field(description="Rows that are truncated or split.")
-    fill_packed: float = Field(description="Share of packed sequences that holds tokens.")
-    fill_padded: float = Field(description=f"The same of padded micro-batches of {TYPICAL_MICRO_BATCH}.")
-    source: str
-    notes: list[str]
-
-    @classmethod
-    def of(cls, facts: TokenFacts) -> TokensView:
-        return cls(
-            tokens=TokenRangeView.of(facts.tokens),
-            whole_tokens=TokenRangeView.of(facts.whole_tokens),
-            exact=facts.exact,
-            rows=facts.rows,
-            counted_rows=facts.counted_rows,
-            examples=facts.examples,
-            sequences=facts.sequences,
-            mean_length=facts.mean_length,
-            longest=facts.longest,
-            sequence_len=facts.sequence_len,
-            dropped_rows=facts.dropped_rows,
-            cut_rows=facts.cut_rows,
-            fill_packed=facts.fill_packed,
-            fill_padded=facts.fill_padded,
-            source=facts.source,
-            notes=list(facts.notes),
         )
 
 

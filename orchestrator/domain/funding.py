@@ -27,6 +27,7 @@ from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import Run, RunSpec
 from orchestrator.domain.speed import UNKNOWN_PARAMETERS
 from orchestrator.domain.stages import Stage, StageKind, StageSpec, StageStatus
+from orchestrator.domain.underway import as_lengthened
 from orchestrator.domain.work import NO_GPU, StageRequest, Subject
 
 
@@ -215,7 +216,9 @@ def share_out_anew(facts: Facts, decision: Decision, window: Window) -> None:
     usable = max(int((window.soft - facts.now).total_seconds()), 0)
     request = plan_request(run.spec, run.stages, window.reserve, run.machine_seconds_left, facts.now, run.plan)
     stages = share_anew(request, facts.market, lease.offer, usable)
-    plan = replace(run.plan, window=window, stages=stages)
+    plan = replace(run.plan, stages=stages)
+    if window != run.plan.window:
+        plan = as_lengthened(run.plan, window, stages, facts.now)
     shares = tuple(
         stage if stage.is_finished else replace(stage, planned_seconds=part.seconds)
         for stage, part in zip(run.stages, stages, strict=True)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from datetime import timedelta
 
-from orchestrator.domain.budget import elapsed_seconds
 from orchestrator.domain.decision import Decision, Facts
 from orchestrator.domain.funding import tell_plan
 from orchestrator.domain.observations import JobState
-from orchestrator.domain.plan import StagePlan
 from orchestrator.domain.progress import absorb, conclude
-from orchestrator.domain.shares import EVALUATE_SPREAD
-from orchestrator.domain.speed import MEASURED_P90
-from orchestrator.domain.stages import ExitCause, Stage, StageKind, StageStatus
+from orchestrator.domain.stages import ExitCause, Stage, StageStatus
+from orchestrator.domain.underway import as_measured
 
 LAST_WORDS_PATIENCE = timedelta(minutes=5)
 """How long a job that cannot be read is waited for after its machine has gone."""
@@ -43,42 +39,9 @@ def _replan(facts: Facts, decision: Decision, stage: Stage) -> None:
     plan, measured = decision.run.plan, stage.seconds_per_step
     if plan is None or measured is None:
         return
-    index = decision.run.index_of(stage)
-    left = math.ceil(max(stage.max_steps - stage.step, 0) * measured)
-    part = replace(
-        plan.stages[index],
-        expected=left,
-        planned_steps=stage.max_steps,
-        intended_steps=max(stage.intended_steps, stage.max_steps),
-        seconds_per_step=measured,
-    )
-    later = tuple(_rescaled(each, plan.stages[index], measured) for each in plan.stages[index + 1 :])
-    stages = (*plan.stages[:index], part, *later)
-    used = elapsed_seconds(plan.window.opens_at, facts.now)
-    most, reserve = plan.window.seconds, plan.window.reserve.micros
-    middle = min(used + left + sum(each.expected for each in later), most)
-    slow = sum(min(each.expected * EVALUATE_SPREAD, each.seconds) for each in later)
-    late = min(used + math.ceil(left * MEASURED_P90 + slow), most)
-    plan = replace(
-        plan,
-        stages=stages,
-        seconds=replace(plan.seconds, p50=middle, p90=late),
-        cost=replace(plan.cost, p50=min(plan.offer.cost(middle).micros, reserve),
-                     p90=min(plan.offer.cost(late).micros, reserve)),
-        limit=plan.window.limit if any(each.planned_steps < each.intended_steps for each in stages) else None,
-    )  # fmt: skip
+    plan = as_measured(plan, decision.run.index_of(stage), stage, measured, facts.now)
     decision.run = replace(decision.run, plan=plan)
     tell_plan(decision, plan, "measured")
-
-
-def _rescaled(part: StagePlan, like: StagePlan, measured: float) -> StagePlan:
-    """A later training at the speed that an earlier one of the run has shown."""
-    if part.kind is not StageKind.TRAIN or not part.seconds or like.seconds_per_step <= 0:
-        return part
-    speed = part.seconds_per_step * measured / like.seconds_per_step
-    start = max(part.expected - math.ceil(part.planned_steps * part.seconds_per_step), 0)
-    steps = min(part.intended_steps, max(int((part.seconds - start) / speed), 0))
-    return replace(part, planned_steps=steps, seconds_per_step=speed, expected=start + math.ceil(steps * speed))
 
 
 def is_still_reporting(facts: Facts) -> bool:

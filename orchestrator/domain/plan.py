@@ -75,8 +75,8 @@ class StagePlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What will be done with the money. `limit` says what cuts the training, if anything is expected to; `cost` is in
-    micro-dollars. `stages` has a part for every stage of the run, in order; `items` are the stretches of the lease,
-    waits included. `intended_tokens` are those that the strategy can still use."""
+    micro-dollars. `stages` has a part for every stage of the run, in order; `items` are the stretches of the lease as
+    it was funded, waits included. `intended_tokens` are those that the strategy can still use."""
 
     offer: Offer
     window: Window

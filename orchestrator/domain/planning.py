@@ -132,7 +132,8 @@ class Planning:
             work.intended,
             steps + stage.steps_done,
             work.step.seconds,
-            slow=max(expected, math.ceil(min(slow, start + have))) if place is not None else 0,
+            # When this one is slow, so was the one before it: nothing is left over to be had.
+            slow=max(expected, math.ceil(min(slow, start + share))) if place is not None else 0,
             sure_steps=min(int(have / work.step.quantile(SURE)), steps) + stage.steps_done,
             tokens=round(work.tokens * steps / max(work.remaining, 1)),
             layout=work.layout,

@@ -225,7 +225,7 @@ def _unknown(stage: StageRequest, subject: Subject, accelerator: str, devices: i
     """On a device, or of a model, that nothing is known about: the recipe's own cut, at a prior's speed."""
     by_default = accelerator != NO_GPU
     layout = _begun(stage, devices) or as_written(
-        stage.shape, devices, is_checkpointed(stage.recipe, by_default=by_default)
+        stage.shape, devices, is_checkpointed(stage.recipe, by_default=by_default), stage.pinned
     )
     setup = setup_of(stage.recipe, layout, stage.shape.sequence_len)
     cell = CellKey(FRAMEWORK, accelerator, family_of(setup), NO_DATA_SHEET_PRECISION)

@@ -54,11 +54,17 @@ def layouts(
                 yield Layout(devices, micro, accumulation, checkpointing, sharding)
 
 
-def as_written(shape: TrainingShape, devices: int, checkpointed: bool) -> Layout:
-    """The recipe's own cut, for a machine that nothing is known about."""
-    accumulation = max(-(-shape.gradient_accumulation_steps // devices), 1)
+def as_written(shape: TrainingShape, devices: int, checkpointed: bool, pinned: Collection[str] = ()) -> Layout:
+    """The recipe's own cut, for a machine that nothing is known about: no micro-batch larger than the recipe's, unless
+    what is `pinned` makes it so."""
+    rows = -(-shape.micro_batch_size * shape.gradient_accumulation_steps // devices)
+    if pinned and {"micro_batch_size", "gradient_accumulation_steps"} & set(pinned):
+        micro_batch, accumulation = next(_cuts(shape, rows, pinned))
+    else:
+        accumulation = -(-rows // shape.micro_batch_size)
+        micro_batch = -(-rows // accumulation)
     checkpointing = Checkpointing.FULL if checkpointed else Checkpointing.NONE
-    return Layout(devices, shape.micro_batch_size, accumulation, checkpointing)
+    return Layout(devices, micro_batch, accumulation, checkpointing)
 
 
 def _cuts(shape: TrainingShape, rows: int, pinned: Collection[str]) -> Iterator[tuple[int, int]]:

@@ -100,6 +100,7 @@ def test_where_nothing_is_bought_by_any_cap_the_reason_is_said(browser: Browser)
         ({"dataset_tokens": "", "row_tokens": "400"}, "dataset_tokens"),
         ({"row_tokens": "-1"}, "row_tokens"),
         ({"dataset": "rows.jsonl"}, "dataset_tokens"),
+        ({"heldout": "rows.jsonl"}, "dataset_tokens"),
         ({"accelerators": "H2000"}, "accelerators"),
         ({"spot": "perhaps"}, "spot"),
         ({"prefer": "luck"}, "prefer"),

@@ -204,3 +204,10 @@ def test_a_lease_is_shared_out_although_its_provider_is_listed_no_more() -> None
     gone = replace(here, book=OfferBook(()), providers={}, allowances={})
     train, evaluate = share_anew(wish, gone, offer(provider="gone"), 600)
     assert train.seconds > evaluate.seconds > 0
+
+
+def test_a_stage_that_is_slow_has_its_own_share_and_nothing_of_those_before_it() -> None:
+    made = plan(request("split", available=Money(700_000), pace=0.5))
+    trainings = [part for part in made.stages if part.kind is StageKind.TRAIN]
+    assert len(trainings) == 2
+    assert all(part.slow <= max(part.seconds, part.expected) for part in trainings)

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.domain.cost.coefficients import CellKey, Correction
 from orchestrator.domain.cost.fitted import FITTED
 from orchestrator.domain.cost.known import known
+from orchestrator.domain.cost.layout import as_written
 from orchestrator.domain.cost.setup import Checkpointing
 from orchestrator.domain.funding import plan_request, plan_stages
 from orchestrator.domain.money import Money, Rate
@@ -16,6 +17,7 @@ from orchestrator.domain.offer_book import OfferBook
 from orchestrator.domain.offers import Offer
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.planner import Market, make_plan, share_anew
+from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import Run, RunSpec
 from orchestrator.domain.stages import Devices, StageStatus
 from tests.unit.domain.making import NOW, market, offer, run, spec, stages
@@ -137,3 +139,23 @@ def test_a_training_planned_before_there_were_layouts_goes_on_as_its_recipe_has_
     assert layout is not None
     assert (layout.devices, layout.micro_batch, layout.accumulation) == (2, 8, 1)
     assert layout.checkpointing is Checkpointing.FULL
+
+
+@pytest.mark.parametrize(
+    ("micro_batch", "accumulation", "devices", "pinned", "cut"),
+    [
+        (8, 1, 1, (), (8, 1)),
+        (8, 1, 4, (), (2, 1)),
+        (8, 3, 2, (), (6, 2)),
+        (2, 8, 4, (), (2, 2)),
+        (1, 1, 4, (), (1, 1)),
+        (8, 1, 4, ("micro_batch_size",), (8, 1)),
+        (4, 2, 4, ("gradient_accumulation_steps",), (1, 2)),
+    ],
+)
+def test_more_devices_that_nothing_is_known_of_share_the_rows_of_a_step_too(
+    micro_batch: int, accumulation: int, devices: int, pinned: tuple[str, ...], cut: tuple[int, int]
+) -> None:
+    shape = TrainingShape(micro_batch, accumulation, 128, 1.0)
+    layout = as_written(shape, devices, True, pinned)
+    assert (layout.devices, layout.micro_batch, layout.accumulation) == (devices, *cut)

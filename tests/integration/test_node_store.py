@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from s3_site import BUCKET, SECRET, Road, S3Site, credentials, folder_of, locked, road_to, s3_site
-
+from tests.s3_site import BUCKET, SECRET, Road, S3Site, credentials, folder_of, locked, road_to, s3_site
 from workers.node.manifest import MANIFEST, ManifestError
 from workers.node.store import Store
 from workers.node.store_files import StoreError

@@ -13,9 +13,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from node_jobs import TRAINER_PYTHON, NodeJob
-from s3_site import S3Site, credentials, s3_site
 from technique_runs import STEPS, TECHNIQUES, TechniqueRuns, prepared
 
+from tests.s3_site import S3Site, credentials, s3_site
 from workers.node.manifest import MANIFEST
 from workers.node.store import Store
 

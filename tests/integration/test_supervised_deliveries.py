@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from s3_site import Road, S3Site, credentials, road_to, s3_site
-
+from tests.s3_site import Road, S3Site, credentials, road_to, s3_site
 from workers.node.manifest import MANIFEST
 from workers.node.store import Store
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,6 +214,65 @@ def test_a_courier_that_is_killed_is_replaced_and_its_checkpoint_arrives(
     assert verdict["cause"] == "completed"
     assert (verdict["store"]["checkpoint"], verdict["store"]["marker"]) == ("checkpoint-3", True)
     assert Store(site.url, site.endpoint_url).newest_complete("run_1/01-train/output") == "checkpoint-3"
+
+
+def test_a_machine_that_is_taken_away_with_notice_leaves_its_last_checkpoint_in_the_store(
+    site: S3Site, tmp_path: Path
+) -> None:
+    stage = "import signal; told = []; signal.signal(signal.SIGTERM, lambda *_: told.append(1)); say(event='armed')\n"
+    stage += "while not told: time.sleep(.05)\nsave(5); end(5, 'signal')"
+    process = started(tmp_path, site.endpoint_url, site, stage)
+    wait_until(lambda: events(tmp_path, "armed"))
+    begun = time.monotonic()
+    process.terminate()
+    verdict = verdict_of(process, tmp_path)
+    print(f"{time.monotonic() - begun:.1f} s from the notice to the verdict")
+    assert (verdict["cause"], verdict["store"]["checkpoint"]) == ("signal", "checkpoint-5")
+    assert verdict["store"]["marker"]
+    assert Store(site.url, site.endpoint_url).newest_complete("run_1/01-train/output") == "checkpoint-5"
+
+
+def restored(run_dir: Path, site: S3Site, **sections: Any) -> subprocess.CompletedProcess[str]:
+    """`restore` for the evaluation of what the first stage made, on a machine that has nothing."""
+    folder = run_dir / "02-evaluate" / "attempt-1"
+    folder.mkdir(parents=True)
+    evaluate = {"base_model": "a/model", "max_new_tokens": 1, "batch_size": 1, "sequence_len": 8, "harness": None}
+    document = {
+        "version": 2,
+        "stage_id": "02-evaluate",
+        "kind": "evaluate",
+        "attempt": 1,
+        "job_dir": str(folder),
+        "output_dir": str(run_dir / "02-evaluate" / "output"),
+        "data_dir": str(run_dir / "data"),
+        "soft_deadline": 4e9,
+        "hard_deadline": 4e9,
+        "seed": 1,
+        "dataset": {"source": "rows", "format": "completion", "heldout_rows": 1, "heldout_source": None},
+        "evaluate": {**evaluate, "tuned_dir": str(run_dir / "01-train" / "output"), **sections},
+        "store": {"url": site.url, "prefix": "run_1", "run_dir": str(run_dir), "endpoint_url": site.endpoint_url},
+    }
+    (folder / "job.json").write_text(json.dumps(document))
+    command = [sys.executable, "-m", "workers.node.restore", str(folder)]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+
+
+def test_a_later_stage_finds_the_results_of_earlier_ones_on_a_machine_that_never_had_them(
+    site: S3Site, tmp_path: Path
+) -> None:
+    first = tmp_path / "first"
+    verdict_of(started(first, site.endpoint_url, site, "save(3); end()"), first)
+    shutil.rmtree(first)
+    elsewhere = tmp_path / "elsewhere"
+    done = restored(elsewhere, site)
+    assert done.returncode == 0, done.stdout + done.stderr
+    output = elsewhere / "01-train" / "output"
+    assert [path.name for path in output.iterdir()] == ["adapter.bin"]
+    assert (output / "adapter.bin").read_bytes() == b"the result"
+
+    lost = restored(tmp_path / "lost", site, tuned_dir=str(tmp_path / "lost" / "01-train" / "output" / "checkpoint-9"))
+    assert lost.returncode == 1
+    assert "run_1/01-train/output/checkpoint-9 is not complete in the store" in lost.stdout
 
 
 def test_no_delivery_goes_beyond_the_hard_deadline(site: S3Site, road: Road, tmp_path: Path) -> None:

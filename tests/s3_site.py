@@ -70,6 +70,11 @@ class S3Site:
         body: bytes = self.client.get_object(Bucket=BUCKET, Key=f"runs/{key}")["Body"].read()
         return body
 
+    @property
+    def is_being_sent_to(self) -> bool:
+        """Whether an upload in parts has been begun and not completed."""
+        return bool(self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads"))
+
     def put(self, key: str, content: bytes) -> None:
         self.client.put_object(Bucket=BUCKET, Key=f"runs/{key}", Body=content)
 

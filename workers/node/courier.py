@@ -33,12 +33,15 @@ SNAPSHOTS = ".store"
 
 
 class Courier:
-    """Delivers one job's files. `store` refuses to begin anything once the job's hard deadline has come."""
+    """Delivers one job's files, and begins nothing once the job's hard deadline has come. StoreError for a store that
+    there cannot be."""
 
-    def __init__(self, job: Job, place: StorePlace, store: Store, clock: Clock) -> None:
+    def __init__(self, job: Job, place: StorePlace, orders: Orders, clock: Clock) -> None:
         self._job = job
         self._place = place
-        self._store = store
+        self._orders = orders
+        self._store = Store(place.url, place.endpoint_url, self._left)
+        self._sending: Path | None = None
         self._clock = clock
         self._journal = Journal(job.job_dir / METRICS_FILE, clock)
         self._delivered = Delivered.read(job.job_dir)
@@ -87,8 +90,10 @@ class Courier:
             shutil.copytree(newest, snapshot, copy_function=_link_or_copy, dirs_exist_ok=True, symlinks=True)
             if checkpoints.newest_complete(self._job.output_dir) != newest:
                 return  # it may have been deleted while it was looked at; the newer one is next
+            self._sending = newest
             self._upload(snapshot, at=newest)
         finally:
+            self._sending = None
             shutil.rmtree(snapshot, ignore_errors=True)
         self._delivered.checkpoint, self._delivered.message = newest.name, ""
         self._delivered.write(self._job.job_dir)
@@ -114,6 +119,19 @@ class Courier:
         self._store.upload_folder(folder, self._place.prefix_of(job_dir))
         self._delivered.marker = True
         shutil.rmtree(folder, ignore_errors=True)
+
+    def _left(self) -> float:
+        """Seconds for what is being sent. None for a checkpoint that is not the last one, once training has ended: the
+        time until the hard deadline belongs to the last."""
+        sending = self._sending
+        if (
+            sending is not None
+            and _input_is_closed(0.0)
+            and checkpoints.newest_complete(self._job.output_dir) != sending
+        ):
+            return 0.0
+        self._orders.refresh()
+        return self._orders.hard_left
 
     def _tell(self, error: Exception) -> None:
         print(f"not stored: {error}", flush=True)
@@ -141,9 +159,9 @@ def _is_no_part_of_a_result(name: str) -> bool:
     return name.startswith((".", "checkpoint-"))
 
 
-def _input_is_closed() -> bool:
-    """Whether the supervisor has closed our input; waits a little."""
-    ready, _, _ = select.select([sys.stdin], [], [], LOOK_SECONDS)
+def _input_is_closed(seconds: float) -> bool:
+    """Whether the supervisor has closed our input, or does so within `seconds`."""
+    ready, _, _ = select.select([sys.stdin], [], [], seconds)
     return bool(ready) and not os.read(sys.stdin.fileno(), 1)
 
 
@@ -153,19 +171,12 @@ def main(arguments: Sequence[str]) -> int:
     os.nice(POLITENESS)
     job = read_job(Path(arguments[0]))
     assert job.store is not None
-    orders = Orders(job, SYSTEM_CLOCK)
-
-    def left() -> float:
-        orders.refresh()
-        return orders.hard_left
-
     try:
-        store = Store(job.store.url, job.store.endpoint_url, left)
+        courier = Courier(job, job.store, Orders(job, SYSTEM_CLOCK), SYSTEM_CLOCK)
     except StoreError as error:
         Delivered(message=str(error)).write(job.job_dir)
         return 1
-    courier = Courier(job, job.store, store, SYSTEM_CLOCK)
-    while not _input_is_closed():
+    while not _input_is_closed(LOOK_SECONDS):
         courier.look()
     return 0 if courier.finish() else 1
 

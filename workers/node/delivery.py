@@ -27,7 +27,7 @@ POLL_SECONDS = 0.05
 AGAIN_SECONDS = 5.0
 MOST_FINISHES = 3
 """How often the end is tried: a machine that only waits for a store that is down costs what one that trains costs."""
-ENDING_SECONDS = 0.3
+ENDING_SECONDS = 1.0
 """Before the hard deadline, for ending the courier and writing the verdict."""
 
 

@@ -56,6 +56,7 @@ STATUS_OF: Mapping[type[LatticeForgeError], ProblemType] = MappingProxyType(
         errors.LedgerError: ProblemType(409, "ledger-refused", "The ledger refuses this movement of money"),
         errors.IllegalTransitionError: ProblemType(409, "illegal-transition", "The run's status does not allow this"),
         errors.ComputeError: ProblemType(503, "compute-unavailable", "The compute backend does not answer"),
+        errors.ArtifactStoreError: ProblemType(502, "artifact-store-failed", "The store of artifacts failed"),
         errors.HubError: ProblemType(502, "hub-failed", "The model hub refused or did not answer"),
         errors.StorageError: ProblemType(507, "insufficient-storage", "The service's disk does not take it"),
         errors.TrainerUnavailableError: ProblemType(503, "trainer-unavailable", "The trainer is not installed"),

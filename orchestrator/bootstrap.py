@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.adapters.artifacts.bucket import Bucket
 from orchestrator.adapters.artifacts.folder import FolderArtifacts
+from orchestrator.adapters.artifacts.layered import LayeredArtifacts
+from orchestrator.adapters.artifacts.store import StoreArtifacts
 from orchestrator.adapters.axolotl.trainer import CPU_ACCELERATOR, AxolotlTrainer
 from orchestrator.adapters.catalog.prices import CatalogPrices, CatalogSources
 from orchestrator.adapters.celery.wakeup import CeleryWakeup
@@ -27,6 +30,7 @@ from orchestrator.domain.budget import Allowances
 from orchestrator.domain.cost.model import CostModel
 from orchestrator.domain.cost.setup import Sharding
 from orchestrator.domain.errors import ComputeError, TrainerUnavailableError
+from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.money import MICROS_PER_DOLLAR
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
@@ -189,7 +193,7 @@ def open_ports(settings: Settings) -> Ports:
         clouds=_clouds(settings, clock),
         inputs=_inputs(settings),
         datasets=FolderDatasets(settings.uploads),
-        artifacts=FolderArtifacts(settings.home.absolute() / "runs"),
+        artifacts=_artifacts(settings),
         hub=HuggingFaceHub(settings.hub_endpoint, settings.hub_secret),
         clock=clock,
         ids=SystemIds(),
@@ -224,8 +228,28 @@ def stop_local_machines(settings: Settings) -> None:
 
 def _compute(settings: Settings, clock: Clock) -> LocalCompute:
     return LocalCompute(
-        settings.home.absolute(), settings.node_python, CHECKOUT, clock, idle_seconds=settings.local_idle_seconds
+        settings.home.absolute(),
+        settings.node_python,
+        CHECKOUT,
+        clock,
+        idle_seconds=settings.local_idle_seconds,
+        store=_store_section(settings),
     )
+
+
+def _store_section(settings: Settings) -> dict[str, JsonValue] | None:
+    """What a job's document says of the store, less what is its own run's; None where there is no store."""
+    if settings.artifacts_url is None:
+        return None
+    return {"url": settings.artifacts_url, "endpoint_url": settings.artifacts_endpoint_url or None}
+
+
+def _artifacts(settings: Settings) -> Artifacts:
+    here = FolderArtifacts(settings.home.absolute() / "runs")
+    if settings.artifacts_url is None:
+        return here
+    bucket = Bucket(settings.artifacts_url, settings.artifacts_endpoint_url or None)
+    return LayeredArtifacts(here, StoreArtifacts(bucket))
 
 
 def _prices(settings: Settings, clock: Clock) -> LocalPrices:

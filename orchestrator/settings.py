@@ -6,8 +6,10 @@ import os
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from orchestrator.domain.store_address import parse_store_url
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -15,7 +17,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """Durations are whole seconds, prices dollars per device and hour."""
 
-    model_config = SettingsConfigDict(env_prefix="LATTICEFORGE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LATTICEFORGE_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = CHECKOUT / "data"
     """Where the database, the runs' files and the demonstration's inputs live."""
@@ -35,6 +39,13 @@ class Settings(BaseSettings):
     hub_endpoint: str = Field(
         default="https://huggingface.co", validation_alias=AliasChoices("HF_ENDPOINT", "hub_endpoint")
     )
+
+    artifacts_url: str | None = None
+    """The store that jobs bring their checkpoints and results to, and that they are read from: a folder, `s3://...` or
+    `gs://...`; default: none, files stay on the machine. docs/artifact-store.md describes it. Credentials come from the
+    environment, in the store's own names."""
+    artifacts_endpoint_url: str | None = None
+    """The address of a server that speaks S3 (MinIO, R2, ...); default: Amazon's, or `AWS_ENDPOINT_URL`."""
 
     node_python: Path = CHECKOUT / ".trainer" / "bin" / "python"
     """The Python of the trainer's environment."""
@@ -91,6 +102,15 @@ class Settings(BaseSettings):
         """The token that gated models are read with; none when it is empty."""
         given = None if self.hf_token is None else self.hf_token.get_secret_value().strip()
         return given or None
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _is_a_store(cls, url: str | None) -> str | None:
+        """An empty one, as an unset variable of a container is, is none."""
+        if not url:
+            return None
+        parse_store_url(url)
+        return url
 
     @property
     def demo(self) -> Path:

@@ -10,6 +10,7 @@ from api.web.curves import Curves, LossCurve, SpendPoint, spend_curve
 from api.web.forms import TopUpForm
 from api.web.stages import Recipe, StageRow, recipes, stage_rows
 from orchestrator.bootstrap import Application
+from orchestrator.domain.errors import ArtifactStoreError
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.journal import EntryKind
 from orchestrator.domain.run import Run
@@ -78,12 +79,19 @@ class RunView:
         return records.history(self._app.read.journal(self.run.id, 0, MOST_ENTRIES, _TOLD), self.run)
 
     @cached_property
-    def artifacts(self) -> tuple[Artifact, ...]:
-        return self._app.read.artifacts(self.run.id)
+    def artifacts(self) -> tuple[Artifact, ...] | None:
+        """None while their store does not answer."""
+        try:
+            return self._app.read.artifacts(self.run.id)
+        except ArtifactStoreError:
+            return None
 
     @cached_property
     def log(self) -> str:
-        tail = self._app.read.log(self.run.id, -LOG_BYTES, LOG_BYTES)
+        try:
+            tail = self._app.read.log(self.run.id, -LOG_BYTES, LOG_BYTES)
+        except ArtifactStoreError as error:
+            return str(error)
         return records.log_tail(tail.text, is_cut=tail.next_offset > LOG_BYTES)
 
     @cached_property

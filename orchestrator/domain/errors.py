@@ -85,6 +85,10 @@ class ComputeError(LatticeForgeError):
     """The compute backend answered with an error or could not be understood. Nothing is concluded from it."""
 
 
+class ArtifactStoreError(LatticeForgeError):
+    """The store of artifacts refused something, did not answer, or holds a file that is not what was uploaded."""
+
+
 class HubError(LatticeForgeError):
     """The model hub refused something or could not be reached. `temporary`: the same may go well a little later."""
 

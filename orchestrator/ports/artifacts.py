@@ -30,6 +30,9 @@ class LogSlice:
 class Artifacts(Protocol):
     """Promises: a path never leaves the run's folder (`NotFoundError` for `..`, absolute paths, links out of it).
 
+    Where the files lie in a store, any call but `relative` may raise `ArtifactStoreError`, and only what was uploaded
+    as a whole is there; a file whose checksum differs raises it before the last of its bytes is given.
+
     - `list` is sorted by path; `read` streams in bounded pieces.
     - `open` gives a file to be read from any place, and `NotFoundError` for every link, wherever it leads.
     - `relative` is the path of a file or folder that the node names, whether it exists or not; None for one outside.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.domain.card_facts import BASE_FOLDER
-from orchestrator.domain.errors import ConflictError, HubError, NotFoundError
+from orchestrator.domain.errors import ArtifactStoreError, ConflictError, HubError, NotFoundError
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.journal import Entry, EntryKind
 from orchestrator.domain.lifecycle import RunStatus
@@ -52,7 +52,7 @@ class PublishResult:
         assert mine is not None, "a claimed publication is one"
         try:
             url = self._upload(run, mine)
-        except (HubError, ConflictError, NotFoundError, OSError) as error:
+        except (HubError, ArtifactStoreError, ConflictError, NotFoundError, OSError) as error:
             self._conclude(run, mine, _failure(error))
         else:
             self._conclude(run, mine, lambda it, now: it.done(url, now))
@@ -121,7 +121,7 @@ class PublishResult:
 def _failure(error: Exception) -> Next:
     """What follows from `error`: what is wrong on this side, or refused by the hub, is the same the next time."""
     told = str(error)
-    if isinstance(error, HubError) and error.temporary:
+    if isinstance(error, ArtifactStoreError) or (isinstance(error, HubError) and error.temporary):
         return lambda publication, now: publication.put_off(told, now)
     return lambda publication, now: publication.failed(told, now)
 

@@ -1,7 +1,7 @@
 """An Axolotl plugin that looks into a training from within and writes what it saw to `JOB_DIR/probe.json`.
 
 Named in a test's config after the node's own plugin; runs in the trainer's process. With `JOB_DIR/stop_at` holding a
-step, it also sends the process SIGTERM at that step, as the supervisor would.
+step, it also sends the process SIGTERM at that step, as the supervisor would; with `hold_at`, it stands still there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ class ProbePlugin(BasePlugin):
         return [Probe(trainer)]
 
 
+def _step_in(path: Path) -> int | None:
+    return int(path.read_text()) if path.exists() else None
+
+
 class Probe(TrainerCallback):
     """Collects facts, all numbers and names, and writes them when training ends."""
 
@@ -40,8 +45,7 @@ class Probe(TrainerCallback):
         self.facts: dict[str, Any] = {}
         self.before: dict[str, Any] = {}
         self.noise: dict[str, list[dict[str, float]]] = {"training": [], "evaluation": []}
-        stop_at = JOB_DIR / "stop_at"
-        self.stop_at = int(stop_at.read_text()) if stop_at.exists() else None
+        self.stop_at, self.hold_at = (_step_in(JOB_DIR / name) for name in ("stop_at", "hold_at"))
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **named: Any) -> None:
         """What is there before the first step."""
@@ -80,6 +84,8 @@ class Probe(TrainerCallback):
             self._evaluate(model)
         if state.global_step == self.stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
+        while state.global_step == self.hold_at:
+            time.sleep(0.1)
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **named: Any) -> None:
         """What training has changed."""

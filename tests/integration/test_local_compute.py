@@ -325,3 +325,30 @@ def test_the_real_supervisor_runs_under_this_provider(machine: Machine, tmp_path
     assert view.exit is not None
     assert view.exit.cause is ExitCause.FAILED
     assert "rows.jsonl:2" in view.exit.message
+
+
+def test_a_job_is_told_the_store_and_given_its_credentials_only_where_there_is_one(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real supervisor has nothing to train on and brings its verdict to a store on this disk."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-test's-secret")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"instruction": "a"}\n')
+    lease = machine.ready()
+    dataset: JsonValue = {"source": str(rows), "format": "alpaca", "heldout_rows": 1, "heldout_source": None}
+    store: dict[str, JsonValue] = {"url": str(tmp_path / "store"), "endpoint_url": None}
+    for number, place in enumerate((None, store)):
+        order = machine.order(lease, attempt=number + 1)
+        compute = LocalCompute(machine.places.home, Path(sys.executable), REPOSITORY, SystemClock(), 60, store=place)
+        compute.submit(replace(order, document={**order.document, "dataset": dataset}))
+        given = [process.environ() for process in machine.processes(lease.id)]
+        assert any("AWS_SECRET_ACCESS_KEY" in each for each in given) is (place is not None)
+        _, view = machine.follow(order.key)
+        assert view.exit is not None
+        assert "rows.jsonl:1" in view.exit.message
+    job = machine.job(order)
+    kept = tmp_path / "store" / order.key.run_id / job.parent.name / job.name
+    assert json.loads((kept / "exit.json").read_text())["cause"] == "failed"
+    assert (kept / "latticeforge_manifest.json").is_file()
+    assert list((tmp_path / "store").rglob("exit.json")) == [kept / "exit.json"]
+    assert not any("a-test's-secret" in path.read_text() for path in kept.iterdir())

@@ -45,7 +45,7 @@ def prune(output_dir: Path, keep: int) -> None:
     complete = [path for path in _checkpoints(output_dir) if (path / MARKER).is_file()]
     kept = set(complete[-max(keep, 1) :])
     for path in _checkpoints(output_dir):
-        if path not in kept and _step(path) < _step(newest):
+        if path not in kept and step_of(path) < step_of(newest):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -53,6 +53,17 @@ def forget(output_dir: Path) -> None:
     """Make every present checkpoint incomplete: a fresh start must not end with an older attempt's result."""
     for path in _checkpoints(output_dir):
         (path / MARKER).unlink(missing_ok=True)
+
+
+def remove(checkpoint: Path) -> None:
+    """Delete a checkpoint, its marker first; one that is not there is no error."""
+    (checkpoint / MARKER).unlink(missing_ok=True)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step that a checkpoint's folder is named after."""
+    return int(checkpoint.name[len(_PREFIX) :])
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -78,8 +89,4 @@ def write_atomically(path: Path, document: Mapping[str, object]) -> None:
 def _checkpoints(output_dir: Path) -> list[Path]:
     """Checkpoint folders in order of their steps."""
     folders = (path for path in output_dir.glob(f"{_PREFIX}*") if path.is_dir())
-    return sorted((path for path in folders if path.name[len(_PREFIX) :].isdigit()), key=_step)
-
-
-def _step(path: Path) -> int:
-    return int(path.name[len(_PREFIX) :])
+    return sorted((path for path in folders if path.name[len(_PREFIX) :].isdigit()), key=step_of)

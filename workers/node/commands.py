@@ -29,6 +29,16 @@ def evaluate(job: Job) -> list[str]:
     return [sys.executable, "-m", "workers.node.evaluate", str(job.job_dir)]
 
 
+def restore(job: Job) -> list[str]:
+    """Fetch from the store what the stage needs and this machine lacks."""
+    return [sys.executable, "-m", "workers.node.restore", str(job.job_dir)]
+
+
+def courier(job: Job) -> list[str]:
+    """Bring checkpoints and the result to the store, beside the stage."""
+    return [sys.executable, "-m", "workers.node.courier", str(job.job_dir)]
+
+
 def train(job: Job, resumed: Path | None) -> list[str]:
     """Train, from the complete checkpoint `resumed` or from the start."""
     assert job.train is not None

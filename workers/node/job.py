@@ -90,6 +90,26 @@ class EvaluateTask:
 
 
 @dataclass(frozen=True, slots=True)
+class StorePlace:
+    """Where the run's files are kept besides this machine: `run_dir/<path>` here is `<prefix>/<path>` there.
+
+    `url` as docs/artifact-store.md describes it; `endpoint_url` is the address of a server that speaks S3, None for the
+    store's own. Credentials come from the environment. What is left to deliver when the stage has ended may take
+    `patience_seconds`, and never longer than the hard deadline.
+    """
+
+    url: str
+    prefix: str
+    run_dir: Path
+    endpoint_url: str | None
+    patience_seconds: float = 900.0
+
+    def prefix_of(self, path: Path) -> str:
+        """The place in the store of a file or folder of the run. ValueError for one outside `run_dir`."""
+        return f"{self.prefix}/{path.relative_to(self.run_dir).as_posix()}"
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One attempt at one stage. Deadlines are Unix seconds as first given; `orders` follows them as they move."""
 
@@ -106,6 +126,7 @@ class Job:
     train: TrainTask | None
     merge: MergeTask | None
     evaluate: EvaluateTask | None
+    store: StorePlace | None = None
 
 
 def read_job(job_dir: Path) -> Job:
@@ -140,7 +161,23 @@ def _job(document: Mapping[str, Any]) -> Job:
         train=_train(document["train"]) if kind == "train" else None,
         merge=_merge(document["merge"]) if kind == "merge" else None,
         evaluate=_evaluate(document["evaluate"]) if kind == "evaluate" else None,
+        store=_store(document["store"], document) if document.get("store") else None,
     )
+
+
+def _store(section: Mapping[str, Any], document: Mapping[str, Any]) -> StorePlace:
+    endpoint_url = section.get("endpoint_url")
+    place = StorePlace(
+        url=str(section["url"]),
+        prefix=str(section["prefix"]),
+        run_dir=Path(section["run_dir"]),
+        endpoint_url=None if endpoint_url is None else str(endpoint_url),
+        patience_seconds=float(section.get("patience_seconds", 900.0)),
+    )
+    for name in ("job_dir", "output_dir"):
+        if not Path(document[name]).is_relative_to(place.run_dir):
+            raise ValueError(f"{name} is not inside store.run_dir {str(place.run_dir)!r}")
+    return place
 
 
 def _dataset(section: Mapping[str, Any]) -> DatasetTask:

@@ -53,9 +53,11 @@ def run_before_others() -> None:
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str], directory: Path, log: IO[bytes]
+    command: Sequence[str], environment: Mapping[str, str], directory: Path, log: IO[bytes], *, input_pipe: bool = False
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a process group of its own that dies with this process; output goes to `log`.
+
+    With `input_pipe` its standard input stays open until we close it, else there is none.
 
     SIGTERM is ignored until the stage arms its own handler: a request to stop that arrives while libraries are still
     being imported must be noticed later, not be fatal now.
@@ -74,7 +76,7 @@ def start(
         list(command),
         env=dict(environment),
         cwd=directory,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if input_pipe else subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         process_group=0,
@@ -88,15 +90,16 @@ def send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def end_all(group: int, patience_seconds: float = 20.0) -> bool:
-    """SIGKILL the process group and every descendant, wherever it hid, until none is left alive.
+def end_all(group: int, patience_seconds: float = 20.0, spared: int | None = None) -> bool:
+    """SIGKILL the process group and every descendant, wherever it hid, until none is left alive; but for the group
+    `spared`.
 
     torchrun puts each rank into a session of its own, so the group alone would miss what costs the money.
     Returns False when something is still alive after `patience_seconds` (a process stuck in the kernel).
     """
     give_up_at = time.monotonic() + patience_seconds
     while True:
-        living = [facts for facts in _descendants_and_group(group) if facts.alive]
+        living = [facts for facts in _descendants_and_group(group) if facts.alive and facts.group != spared]
         if not living:
             return True
         if time.monotonic() > give_up_at:

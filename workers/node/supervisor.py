@@ -19,6 +19,7 @@ from types import FrameType
 
 from workers.node import checkpoints, commands, processes
 from workers.node.clock import SYSTEM_CLOCK, Clock
+from workers.node.delivery import Delivery
 from workers.node.job import LOG_FILE, METRICS_FILE, Job, JobError, read_job
 from workers.node.journal import JournalReader
 from workers.node.orders import Orders
@@ -45,18 +46,38 @@ class Supervisor:
         self._progress = Progress()
         self._terminated = False
         self._started_at = clock.wall()
+        self._delivery = None if job.store is None else Delivery(job, job.store, clock)
 
     def run(self) -> None:
         """Prepare what needs rows, run the stage, write `exit.json`."""
         signal.signal(signal.SIGTERM, self._on_terminate)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        end = None if self._job.kind == "merge" else self._stage(commands.prepare(self._job))
-        if end is None or (end.exit_code == 0 and not end.killed):
-            end = self._stage(self._main_command())
+        end = self._stages()
         self._progress.follow(self._reader.new_events())
         checkpoint = checkpoints.newest_complete(self._job.output_dir) if self._job.kind == "train" else None
-        times = (self._started_at, self._clock.wall())
-        write_exit(self._job.job_dir, exit_document(self._job, end, self._progress, checkpoint, times))
+
+        def document() -> dict[str, object]:
+            return exit_document(self._job, end, self._progress, checkpoint, (self._started_at, self._clock.wall()))
+
+        if self._delivery is None:
+            write_exit(self._job.job_dir, document())
+        else:
+            stored = self._delivery.finish(document(), self._orders)
+            write_exit(self._job.job_dir, {**document(), "store": stored})
+
+    def _stages(self) -> StageEnd:
+        """What readies the machine, then the stage itself; the first to fail is the last."""
+        first = [commands.restore(self._job)] if self._job.store else []
+        if self._job.kind != "merge":
+            first.append(commands.prepare(self._job))
+        for command in first:
+            end = self._stage(command)
+            if end.exit_code != 0 or end.killed:
+                return end
+        main = self._main_command()
+        if self._delivery is not None:
+            self._delivery.start()
+        return self._stage(main)
 
     def _main_command(self) -> list[str]:
         if self._job.kind == "evaluate":
@@ -82,7 +103,7 @@ class Supervisor:
         except OSError as error:
             return StageEnd(exit_code=1, interrupted=None, killed=False, message=f"cannot start {command[0]}: {error}")
         interrupted, killed = self._watch(child)
-        processes.end_all(child.pid)
+        processes.end_all(child.pid, spared=None if self._delivery is None else self._delivery.pid)
         code = child.poll()
         return StageEnd(-signal.SIGKILL if code is None else code, interrupted, killed, last_lines(log_path, offset))
 
@@ -97,6 +118,8 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
             self._orders.refresh()
             self._progress.follow(self._reader.new_events())
+            if self._delivery is not None:
+                self._delivery.keep_going()
             if self._orders.hard_left <= 0:
                 return interrupted, True
             # Asked again and again: a signal that comes before the stage listens is lost, and another does no harm.

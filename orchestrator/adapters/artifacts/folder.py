@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from orchestrator.adapters.artifacts.joined_log import JoinedLog
+from orchestrator.adapters.artifacts.attempts import in_order, newest_of_each_stage
+from orchestrator.adapters.artifacts.joined_log import FilePart, JoinedLog
 from orchestrator.domain.errors import NotFoundError
 from orchestrator.domain.ids import RunId, StageId, parse_run_id
 from orchestrator.ports.artifacts import Artifact, LogSlice
 
 PIECE_BYTES = 1 << 20
-_ATTEMPT = re.compile(r"attempt-(\d+)")
 
 
 class FolderArtifacts:
@@ -56,19 +55,20 @@ class FolderArtifacts:
 
     def configs(self, run_id: RunId) -> tuple[tuple[StageId, str], ...]:
         root = self._root(run_id)
-        found = [(_place(path), path) for path in root.glob("*/attempt-*/config.yaml") if _is_inside(root, path)]
-        placed = sorted((place, path) for place, path in found if place is not None)
-        newest = {place[0]: path for place, path in placed}
-        return tuple((StageId(stage), path.relative_to(root).as_posix()) for stage, path in newest.items())
+        return newest_of_each_stage(self._attempts_files(root, "config.yaml"))
 
     def log(self, run_id: RunId, offset: int, limit: int) -> LogSlice:
         root = self._root(run_id)
-        logs = [(_place(path), path) for path in root.glob("*/attempt-*/log.txt")]
-        ours = sorted((place, path) for place, path in logs if place is not None and _is_inside(root, path))
-        return JoinedLog([path for _, path in ours]).read(offset, limit)
+        ours = in_order(self._attempts_files(root, "log.txt"))
+        return JoinedLog([FilePart(root / path) for path in ours]).read(offset, limit)
 
     def _root(self, run_id: RunId) -> Path:
         return (self._runs / parse_run_id(run_id)).resolve()
+
+    @staticmethod
+    def _attempts_files(root: Path, name: str) -> Iterator[str]:
+        found = (path.relative_to(root).as_posix() for path in root.glob(f"*/attempt-*/{name}"))
+        yield from (path for path in found if _inside(root, path) is not None)
 
     @staticmethod
     def _artifact(root: Path, path: Path) -> Artifact | None:
@@ -98,10 +98,6 @@ def _inside(root: Path, path: str) -> Path | None:
     return real if regular and real.is_relative_to(root) else None
 
 
-def _is_inside(root: Path, path: Path) -> bool:
-    return _inside(root, path.relative_to(root).as_posix()) is not None
-
-
 def _opened(real: Path, path: str) -> BinaryIO:
     try:
         # Not followed: whoever put a link there since it was looked at does not lead us out.
@@ -115,9 +111,3 @@ def _pieces(real: Path, path: str) -> Iterator[bytes]:
     with _opened(real, path) as stream:
         while piece := stream.read(PIECE_BYTES):
             yield piece
-
-
-def _place(file: Path) -> tuple[str, int] | None:
-    """Which stage and attempt a file of a job belongs to: stages are named in their order, attempts are numbered."""
-    attempt = _ATTEMPT.fullmatch(file.parent.name)
-    return None if attempt is None else (file.parents[1].name, int(attempt[1]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator.ports.artifacts import LogSlice
 
@@ -12,11 +14,34 @@ MOST_BYTES = 1 << 20
 """Shown in one slice, whatever was asked for."""
 
 
-class JoinedLog:
-    """The bytes of `paths` one after another, as they are now."""
+class LogPart(Protocol):
+    """One log: its bytes from `start`, at most `count` of them, and how many there are now."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._parts = [(path, path.stat().st_size) for path in paths]
+    def size(self) -> int: ...
+
+    def read(self, start: int, count: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A log on this machine's disk."""
+
+    path: Path
+
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+    def read(self, start: int, count: int) -> bytes:
+        with self.path.open("rb") as stream:
+            stream.seek(start)
+            return stream.read(count)
+
+
+class JoinedLog:
+    """The bytes of `parts` one after another, as they are now."""
+
+    def __init__(self, parts: Sequence[LogPart]) -> None:
+        self._parts = [(part, part.size()) for part in parts]
 
     def read(self, offset: int, limit: int) -> LogSlice:
         """At most `limit` bytes from `offset` (negative: from the end), cut between characters, never inside one."""
@@ -36,11 +61,9 @@ class JoinedLog:
 
     def _bytes(self, start: int, count: int) -> bytes:
         pieces: list[bytes] = []
-        for path, length in self._parts:
+        for part, length in self._parts:
             if start < length and count > 0:
-                with path.open("rb") as stream:
-                    stream.seek(start)
-                    piece = stream.read(min(count, length - start))
+                piece = part.read(start, min(count, length - start))
                 pieces.append(piece)
                 count -= len(piece)
             start = max(start - length, 0)

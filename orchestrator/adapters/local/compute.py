@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from orchestrator.adapters.local.machines import LocalMachines
 from orchestrator.adapters.local.places import Places
 from orchestrator.domain.errors import ComputeError
 from orchestrator.domain.ids import LeaseId
+from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.lease import Lease
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.compute import JobKey, JobOrder, JobView, MachineState, MachineView
@@ -23,18 +25,29 @@ class LocalCompute:
     `node_python` runs the node; `node_path` is the folder that holds the `workers` package. A machine without a
     running job ends itself after `idle_seconds`, as a cloud's autostop does.
 
+    With `store` (`url` and `endpoint_url`) jobs also bring their files there, with the credentials of this process's
+    environment.
+
     Where the port leaves room: a machine is READY as soon as its launch returns (it is never COMING). If its keeper is
     killed while processes of the lease live on, it stays READY and listed, since what lives costs; it is GONE once
     they have ended. A launch that was cut short before the keeper ran is ABSENT. `extend`, `request_stop` and
     `move_deadlines` of what has ended do nothing; `submit` to a machine that is not there raises `ComputeError`.
     """
 
-    def __init__(self, home: Path, node_python: Path, node_path: Path, clock: Clock, idle_seconds: int) -> None:
+    def __init__(
+        self,
+        home: Path,
+        node_python: Path,
+        node_path: Path,
+        clock: Clock,
+        idle_seconds: int,
+        store: Mapping[str, JsonValue] | None = None,
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         places = Places(home.resolve())
         self._machines = LocalMachines(places, clock, idle_seconds)
         # The interpreter's path is not resolved: a virtual environment's is a link to the system's.
-        self._jobs = LocalJobs(places, node_python.absolute(), node_path.resolve(), clock)
+        self._jobs = LocalJobs(places, node_python.absolute(), node_path.resolve(), clock, store)
 
     def launch(self, lease: Lease) -> None:
         self._machines.launch(lease)

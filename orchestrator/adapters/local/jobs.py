@@ -28,12 +28,22 @@ from orchestrator.ports.compute import JobKey, JobOrder, JobState, JobView
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 INHERITED_PREFIXES = ("LC_", "HF_", "CUDA_", "NVIDIA_", "NCCL_", "TORCH_", "OMP_", "MKL_", "XDG_", "SSL_", "AXOLOTL_")
 """A rented machine would not know the service's environment either; above all it gets none of its secrets."""
+STORE_CREDENTIALS = ("AWS_", "GOOGLE_APPLICATION_CREDENTIALS")
+"""Given to jobs only where they have a store to bring their files to."""
 
 
 class LocalJobs:
     """Starts supervisors under `node_python` with `node_path` on PYTHONPATH, and reads what they leave."""
 
-    def __init__(self, places: Places, node_python: Path, node_path: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        places: Places,
+        node_python: Path,
+        node_path: Path,
+        clock: Clock,
+        store: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        self._store = store
         self._places = places
         self._node_python = node_python
         self._node_path = node_path
@@ -63,7 +73,7 @@ class LocalJobs:
         replace_document(place.job, self._document(order, place, output, data))
         mark = Mark(self._places.home, order.key.lease_id)
         environment = {
-            **_inherited(),
+            **_inherited(STORE_CREDENTIALS if self._store else ()),
             **mark.environment(),
             "PYTHONPATH": str(self._node_path),
             "PYTHONUNBUFFERED": "1",
@@ -114,9 +124,11 @@ class LocalJobs:
         note = read_document(place.supervisor) or read_document(place.submitted)
         return note is not None and Identity.read(note).living(Mark(self._places.home, key.lease_id)) is not None
 
-    @staticmethod
-    def _document(order: JobOrder, place: JobPlace, output: Path, data: Path) -> dict[str, JsonValue]:
+    def _document(self, order: JobOrder, place: JobPlace, output: Path, data: Path) -> dict[str, JsonValue]:
+        run_dir = self._places.run(order.key.run_id)
+        store = {"store": {**self._store, "prefix": order.key.run_id, "run_dir": str(run_dir)}} if self._store else {}
         return {
+            **store,
             "version": 2,
             **order.document,
             "run_id": order.key.run_id,
@@ -185,7 +197,6 @@ def _placed(value: JsonValue, places: Mapping[str, str]) -> JsonValue:
     return {key: _placed(item, places) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _inherited() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)
-    }
+def _inherited(more_prefixes: tuple[str, ...]) -> dict[str, str]:
+    prefixes = (*INHERITED_PREFIXES, *more_prefixes)
+    return {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(prefixes)}

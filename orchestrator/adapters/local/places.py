@@ -108,6 +108,10 @@ class Places:
     def lease(self, lease_id: str) -> LeasePlace:
         return LeasePlace(self.leases / lease_id)
 
+    def run(self, run_id: str) -> Path:
+        """The folder that holds everything of a run."""
+        return self.home / "runs" / run_id
+
     def data(self, run_id: str, name: str) -> Path:
         return self.home / "runs" / run_id / name
 

@@ -36,6 +36,7 @@ from orchestrator.domain.budget import Allowances
 from orchestrator.domain.ids import RunId
 from orchestrator.domain.lifecycle import RunStatus
 from orchestrator.domain.run import Run
+from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.hub import Hub
 from orchestrator.settings import Settings
 
@@ -77,7 +78,12 @@ NO_HUB = "http://127.0.0.1:9"
 
 
 def make_service(
-    home: Path, api_token: str | None = None, host: str = "127.0.0.1", hub: Hub | None = None, **more: Any
+    home: Path,
+    api_token: str | None = None,
+    host: str = "127.0.0.1",
+    hub: Hub | None = None,
+    artifacts: Artifacts | None = None,
+    **more: Any,
 ) -> Service:
     """A service whose model and dataset lie in `home`; `local_gpus=0`, so that nothing asks for a driver. Without a
     `hub` it has a token for one that does not answer."""
@@ -96,7 +102,7 @@ def make_service(
         clouds=CatalogPrices(CatalogSources(home / "prices" / "current.json", settings.price_file), clock),
         inputs=FolderInputs(str(model), str(dataset), None, (home,), uploads=FolderDatasets(settings.uploads)),
         datasets=FolderDatasets(settings.uploads),
-        artifacts=FolderArtifacts(home / "runs"),
+        artifacts=artifacts or FolderArtifacts(home / "runs"),
         hub=hub or HuggingFaceHub(NO_HUB, "hf_nothing"),
         clock=clock,
         ids=SequenceIds(),

@@ -35,7 +35,14 @@ def test_an_error_from_elsewhere_finds_the_row_of_the_error_that_it_is() -> None
 
 def test_only_what_the_service_depends_on_and_defects_are_server_errors() -> None:
     server_errors = {kind.__name__ for kind, row in STATUS_OF.items() if row.status >= 500}
-    assert server_errors == {"ComputeError", "HubError", "StorageError", "TrainerUnavailableError", "LatticeForgeError"}
+    assert server_errors == {
+        "ArtifactStoreError",
+        "ComputeError",
+        "HubError",
+        "StorageError",
+        "TrainerUnavailableError",
+        "LatticeForgeError",
+    }
 
 
 def test_payment_is_required_only_where_it_would_help() -> None:

@@ -2,6 +2,7 @@
 # make test                    everything that is tested, the quick things first
 # make check                   format, lint, types, import contracts
 # make bench-strategies        every strategy for the same simulated dollars, into BENCHMARK.md
+# make sky [CLOUDS=a,b]         SkyPilot in an environment of its own, to rent machines of other providers
 # make bench-gpu [BENCH=...]   this machine's GPU: tokens a second and memory, into bench/measured
 
 .DEFAULT_GOAL := run
@@ -16,18 +17,21 @@ PYTHON ?= $(shell for each in python3.11 python3; do \
 BIN := .venv/bin
 SERVICE := .venv/.made
 TRAINER := .trainer/.made
+SKY := .sky/.made
 # Twice quiet: errors are shown, progress and remarks are not.
 PIP := -m pip install -qq --disable-pip-version-check --no-input
 
 JOBS ?= 2
 TORCH := torch==2.13.0
 TRAINERS := axolotl==0.19.0 galore_torch
+CLOUDS ?= slurm
+SKYPILOT = skypilot[$(CLOUDS)]==0.14.1
 
 QUICK_TESTS := $(wildcard tests/unit tests/architecture tests/contract tests/simulation)
 SLOW_TESTS := $(wildcard tests/integration)
 WHOLE_TESTS := $(wildcard tests/e2e)
 
-.PHONY: run test test-gpu check setup trainer bench-strategies bench-gpu clean
+.PHONY: run test test-gpu check setup trainer sky bench-strategies bench-gpu clean
 
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
@@ -61,6 +65,8 @@ setup: $(SERVICE) $(TRAINER)
 
 trainer: $(TRAINER)
 
+sky: $(SKY)
+
 $(SERVICE): pyproject.toml constraints/service.txt
 	$(call new_environment,.venv)
 	@echo 'Installing the service into .venv (a minute) ...'
@@ -75,6 +81,13 @@ $(TRAINER): constraints/trainer.txt
 	@.trainer/bin/python $(PIP) -c constraints/trainer.txt $(TRAINERS)
 	@touch $@
 
+# SkyPilot's pins do not go with the service's; its API server is a process of its own anyway. Only `make sky` needs it.
+$(SKY): constraints/sky.txt
+	$(call new_environment,.sky)
+	@echo 'Installing SkyPilot into .sky (a minute) ...'
+	@.sky/bin/python $(PIP) -c constraints/sky.txt '$(SKYPILOT)' uv
+	@touch $@
+
 # An environment that is there and whose Python runs is kept: installing into it again brings it up to date.
 define new_environment
 @test -n '$(PYTHON)' || { echo 'LatticeForge needs Python 3.11 or newer, with venv; set PYTHON=/path/to/python' >&2; exit 1; }
@@ -83,5 +96,5 @@ endef
 
 # Environments and caches; data/ holds what was paid for, and stays.
 clean:
-	rm -rf .venv .trainer *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .trainer .sky *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +

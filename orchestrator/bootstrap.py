@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.compute import LocalCompute
 from orchestrator.adapters.local.prices import LocalPrices
 from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
+from orchestrator.adapters.skypilot.client import SkyPilotClient
 from orchestrator.adapters.system.clock import SystemClock
 from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
@@ -179,7 +182,7 @@ def open_ports(settings: Settings) -> Ports:
         wakeup=CeleryWakeup(settings.redis_url),
         notify=RedisNotify(settings.redis_url),
         changes=RedisChanges(settings.redis_url),
-        probes={"trainer": lambda: _probe_trainer(settings), "demonstration": lambda: _probe_demonstration(settings)},
+        probes=_probes(settings),
     )
 
 
@@ -209,6 +212,13 @@ def _compute(settings: Settings, clock: Clock) -> LocalCompute:
     return LocalCompute(
         settings.home.absolute(), settings.node_python, CHECKOUT, clock, idle_seconds=settings.local_idle_seconds
     )
+
+
+def _skypilot_client(settings: Settings) -> SkyPilotClient:
+    """Every process of one home must be the same user to SkyPilot, and no other home may be: the reaper goes by it."""
+    assert settings.skypilot_address is not None, "asked for only where SkyPilot is used"
+    user = hashlib.sha256(str(settings.home.absolute()).encode()).hexdigest()[:8]
+    return SkyPilotClient(settings.skypilot_address, user)
 
 
 def _prices(settings: Settings, clock: Clock) -> LocalPrices:
@@ -241,6 +251,24 @@ def _inputs(settings: Settings) -> FolderInputs:
         HubConfigs(settings.hub_endpoint, settings.hub_read_secret),
         settings.home.absolute() / "tokens",
     )
+
+
+def _probes(settings: Settings) -> dict[str, Probe]:
+    probes: dict[str, Probe] = {
+        "trainer": lambda: _probe_trainer(settings),
+        "demonstration": lambda: _probe_demonstration(settings),
+    }
+    if settings.skypilot_address is not None:
+        probes["skypilot"] = lambda: _probe_skypilot(settings)
+    return probes
+
+
+def _probe_skypilot(settings: Settings) -> str:
+    if not settings.skypilot_url and not os.access(settings.skypilot_program, os.X_OK):
+        raise ComputeError(f"{settings.skypilot_program} is missing: run `make sky`")
+    with closing(_skypilot_client(settings)) as client:
+        health = client.health()
+    return f"SkyPilot {health.version} at {settings.skypilot_address}"
 
 
 def _probe_trainer(settings: Settings) -> str:

@@ -73,12 +73,27 @@ class Settings(BaseSettings):
     teardown_seconds: int = Field(default=3, ge=1)
     """Upper bounds of the three parts of an end on this machine; see orchestrator/domain/budget.py."""
 
+    skypilot: bool = False
+    """Whether `latticeforge up` runs SkyPilot's API server, from the environment that `make sky` makes."""
+    skypilot_url: str | None = None
+    """A SkyPilot API server that somebody else runs. Its machine must see the service's `home` under the same path."""
+    skypilot_port: int = Field(default=46580, ge=1, le=65535)
+    """Where `latticeforge up` lets its own SkyPilot listen, on loopback."""
+    skypilot_program: Path = CHECKOUT / ".sky" / "bin" / "sky"
+
     tick_seconds: float = Field(default=1.0, gt=0)
     """How often beat sweeps and the guard looks."""
 
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home.absolute() / 'latticeforge.db'}"
+
+    @property
+    def skypilot_address(self) -> str | None:
+        """Where SkyPilot's API server answers; None when none is used."""
+        if self.skypilot_url:
+            return self.skypilot_url.rstrip("/")
+        return f"http://127.0.0.1:{self.skypilot_port}" if self.skypilot else None
 
     @property
     def hub_secret(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from orchestrator.adapters.local.documents import locked
+from orchestrator.adapters.documents import locked
 from orchestrator.adapters.local.jobs import LocalJobs
 from orchestrator.adapters.local.machines import LocalMachines
 from orchestrator.adapters.local.places import Places

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import yaml
 
-from orchestrator.adapters.local.documents import (
+from orchestrator.adapters.documents import (
     create_document,
     locked,
     number,
     read_document,
     replace_document,
 )
-from orchestrator.adapters.local.metrics import read_metrics
 from orchestrator.adapters.local.places import JobPlace, Places
 from orchestrator.adapters.local.processes import Identity, Mark, start_detached
+from orchestrator.adapters.metrics import read_metrics
 from orchestrator.domain.errors import ComputeError
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.stages import ExitCause, StageExit

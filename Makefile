@@ -3,6 +3,7 @@
 # make check                   format, lint, types, import contracts
 # make bench-strategies        every strategy for the same simulated dollars, into BENCHMARK.md
 # make sky [CLOUDS=a,b]         SkyPilot in an environment of its own, to rent machines of other providers
+# make test-skypilot           SkyPilot for real, on a Slurm cluster of its own (root, Debian)
 # make bench-gpu [BENCH=...]   this machine's GPU: tokens a second and memory, into bench/measured
 
 .DEFAULT_GOAL := run
@@ -18,6 +19,7 @@ BIN := .venv/bin
 SERVICE := .venv/.made
 TRAINER := .trainer/.made
 SKY := .sky/.made
+SKY_NODE := .sky/node/wheel_hash
 # Twice quiet: errors are shown, progress and remarks are not.
 PIP := -m pip install -qq --disable-pip-version-check --no-input
 
@@ -31,7 +33,7 @@ QUICK_TESTS := $(wildcard tests/unit tests/architecture tests/contract tests/sim
 SLOW_TESTS := $(wildcard tests/integration)
 WHOLE_TESTS := $(wildcard tests/e2e)
 
-.PHONY: run test test-gpu check setup trainer sky bench-strategies bench-gpu clean
+.PHONY: run test test-gpu check setup trainer sky test-skypilot bench-strategies bench-gpu clean
 
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
@@ -52,6 +54,11 @@ check: $(SERVICE)
 # On a machine with an NVIDIA GPU: 8-bit GaLore, QLoRA, bfloat16, the fused kernels.
 test-gpu: $(SERVICE) $(TRAINER)
 	$(BIN)/pytest -q -rs tests/integration/test_gpu_proofs.py
+
+# A one-node Slurm cluster with H200s by name only, and SkyPilot before it, come up on loopback and go again.
+test-skypilot: $(SERVICE) $(TRAINER) $(SKY_NODE)
+	@tests/skypilot/install.sh
+	LATTICEFORGE_TEST_REQUIRE=all $(BIN)/pytest -q --durations=10 tests/skypilot
 
 # Half an hour on two quiet cores; writes BENCHMARK.md.
 bench-strategies: $(SERVICE) $(TRAINER)
@@ -87,6 +94,10 @@ $(SKY): constraints/sky.txt
 	@echo 'Installing SkyPilot into .sky (a minute) ...'
 	@.sky/bin/python $(PIP) -c constraints/sky.txt '$(SKYPILOT)' uv
 	@touch $@
+
+$(SKY_NODE): $(SKY) tests/skypilot/bake.py
+	@echo 'Making the runtime that SkyPilot puts on its nodes (a minute) ...'
+	@.sky/bin/python tests/skypilot/bake.py .sky/node
 
 # An environment that is there and whose Python runs is kept: installing into it again brings it up to date.
 define new_environment

@@ -65,7 +65,15 @@ class Compared:
 class QuoteRun:
     """Plans drafts. Raises `InvalidInputError`, or `UnaffordableError` with the cheapest cap."""
 
-    def __init__(self, specify: SpecifyRun, markets: Mapping[Where, Markets], clock: Clock) -> None:
+    def __init__(
+        self,
+        specify: SpecifyRun,
+        markets: Mapping[Where, Markets],
+        clock: Clock,
+        rentable: frozenset[str] = frozenset(),
+    ) -> None:
+        """`rentable` are the providers, beside this machine, that a run can be launched on."""
+        self._launchable = rentable | {LOCAL_PROVIDER}
         self._specify = specify
         self._markets = markets
         self._clock = clock
@@ -75,7 +83,7 @@ class QuoteRun:
         spec, cap = self._specify.execute(draft, told)
         request = plan_request(spec, (), cap, spec.max_seconds)
         found = search(request, self._markets[place].market(), self._clock.now())
-        return Quote(spec, cap, found, place, _obstacles(found.plan, told))
+        return Quote(spec, cap, found, place, self._obstacles(found.plan, told))
 
     def compare(
         self,
@@ -119,8 +127,18 @@ class QuoteRun:
                 except UnaffordableError as error:
                     yield Compared(spec.strategy, cap, count, None, str(error), error.cheapest_micros)
                 else:
-                    quote = Quote(asked, cap, found, place, _obstacles(found.plan, told))
+                    quote = Quote(asked, cap, found, place, self._obstacles(found.plan, told))
                     yield Compared(spec.strategy, cap, count, quote)
+
+    def _obstacles(self, plan: Plan, told: ToldTokens | None) -> tuple[str, ...]:
+        found = []
+        if plan.offer.provider not in self._launchable:
+            found.append(f"this service does not rent machines of {plan.offer.provider}: it was not told to")
+        if any(stage.layout is not None and stage.layout.sharding is not Sharding.NONE for stage in plan.stages):
+            found.append("weights split over several devices have not been tried with this trainer yet")
+        if told is not None:
+            found.append("the dataset is a number of tokens: name one to run on")
+        return tuple(found)
 
 
 def parse_where(value: object) -> Where:
@@ -132,14 +150,3 @@ def parse_where(value: object) -> Where:
     except ValueError:
         known = ", ".join(each.value for each in Where)
         raise InvalidInputError([FieldProblem("where", f"must be one of {known}")]) from None
-
-
-def _obstacles(plan: Plan, told: ToldTokens | None) -> tuple[str, ...]:
-    found = []
-    if plan.offer.provider != LOCAL_PROVIDER:
-        found.append(f"this service does not rent machines of {plan.offer.provider} yet: it runs on its own machine")
-    if any(stage.layout is not None and stage.layout.sharding is not Sharding.NONE for stage in plan.stages):
-        found.append("weights split over several devices have not been tried with this trainer yet")
-    if told is not None:
-        found.append("the dataset is a number of tokens: name one to run on")
-    return tuple(found)

@@ -40,6 +40,9 @@ RESULT_SECONDS = 45.0
 QUIET_SECONDS = 60.0
 """A followed log shows a sign of life more often than this, or its connection is taken for lost."""
 
+_PLAIN_STATUS: Answer = {"refresh": "NONE", "include_handle": False, "include_credentials": False}
+"""Without what is pickled, and without secrets."""
+
 RequestId = NewType("RequestId", str)
 
 
@@ -48,7 +51,7 @@ class SkyPilotClient:
     `SkyPilotError`; none waits longer than it says."""
 
     def __init__(self, url: str, user: str) -> None:
-        self._user = user
+        self.user = user
         headers = {"X-SkyPilot-API-Version": API_VERSION, "X-SkyPilot-Version": VERSION}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=POST_SECONDS, trust_env=False)
 
@@ -87,16 +90,15 @@ class SkyPilotClient:
         """End a request that is under way. What it has made so far stays."""
         self.result(self._post("/api/cancel", {"request_ids": [request]}), RESULT_SECONDS)
 
-    def clusters(self, names: tuple[str, ...] | None = None, *, refresh: bool = False) -> tuple[Cluster, ...]:
-        """SkyPilot's list. With `refresh` it asks the provider first, which takes seconds."""
-        body: Answer = {
-            "cluster_names": None if names is None else list(names),
-            "refresh": "FORCE" if refresh else "NONE",
-            "include_handle": False,
-            "include_credentials": False,
-        }
-        lines = self.result(self._post("/status", body), RESULT_SECONDS)
+    def clusters(self, names: tuple[str, ...] | None = None) -> tuple[Cluster, ...]:
+        """SkyPilot's list, as it last heard from the providers."""
+        asked: list[JsonValue] | None = None if names is None else list(names)
+        lines = self.result(self._post("/status", {**_PLAIN_STATUS, "cluster_names": asked}), RESULT_SECONDS)
         return tuple(cluster_of(line) for line in objects_of(lines, "list of clusters"))
+
+    def refresh(self, cluster: str) -> RequestId:
+        """Have the provider itself asked about a cluster, so that the list is right about it some seconds later."""
+        return self._post("/status", {**_PLAIN_STATUS, "cluster_names": [cluster], "refresh": "FORCE"})
 
     def jobs(self, cluster: str) -> tuple[ClusterJob, ...]:
         lines = self.result(self._post("/queue", {"cluster_name": cluster, "all_users": True}), RESULT_SECONDS)
@@ -142,7 +144,7 @@ class SkyPilotClient:
 
     def _body(self, body: Answer) -> dict[str, JsonValue]:
         return {
-            "env_vars": {"SKYPILOT_USER_ID": self._user, "SKYPILOT_USER": USER_NAME},
+            "env_vars": {"SKYPILOT_USER_ID": self.user, "SKYPILOT_USER": USER_NAME},
             "entrypoint": USER_NAME,
             "entrypoint_command": USER_NAME,
             "using_remote_api_server": False,

@@ -288,7 +288,10 @@ def _probe_skypilot(settings: Settings) -> str:
         raise ComputeError(f"{settings.skypilot_program} is missing: run `make sky`")
     with closing(_skypilot_client(settings)) as client:
         health = client.health()
-    return f"SkyPilot {health.version} at {settings.skypilot_address}"
+        if lacking := settings.rentable - set(client.enabled_clouds()):
+            raise ComputeError(f"SkyPilot has no access to {', '.join(sorted(lacking))}: see `sky check`")
+    rentable = ", ".join(sorted(settings.rentable)) or "nothing (LATTICEFORGE_SKYPILOT_PROVIDERS names nobody)"
+    return f"SkyPilot {health.version} at {settings.skypilot_address}, rents from {rentable}"
 
 
 def _probe_trainer(settings: Settings) -> str:

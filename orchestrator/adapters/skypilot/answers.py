@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.domain.errors import ComputeError
 from orchestrator.domain.json_value import JsonValue
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""SkyPilot writes for a terminal, also where none is."""
 
 Answer = Mapping[str, JsonValue]
 
@@ -105,7 +109,8 @@ def failure_of(answer: Answer) -> SkyPilotError:
     failed = decoded(object_of(detail, "error").get("error") or "null", "error")
     if not isinstance(failed, dict):
         return SkyPilotError("SkyPilot failed without a reason")
-    return SkyPilotError(f"SkyPilot: {str(failed.get('message'))[:2000]}", str(failed.get("type") or ""))
+    message = COLOUR.sub("", str(failed.get("message")))
+    return SkyPilotError(f"SkyPilot: {message[:2000]}", str(failed.get("type") or ""))
 
 
 def cluster_of(line: Answer) -> Cluster:

@@ -7,11 +7,11 @@ import re
 from enum import StrEnum
 
 from orchestrator.adapters.documents import create_document
+from orchestrator.adapters.skypilot.answers import COLOUR
 from orchestrator.adapters.skypilot.places import JobNotes
 
 _LINE = re.compile(r'latticeforge:line (\d+) (".*")\s*$')
 _EXIT = re.compile(r"latticeforge:exit (\{.*\})\s*$")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Taken(StrEnum):
@@ -38,7 +38,7 @@ class Mirror:
         return self._notes.metrics.stat().st_size if self._notes.metrics.exists() else 0
 
     def take(self, text: str) -> Taken:
-        plain = _COLOUR.sub("", text)
+        plain = COLOUR.sub("", text)
         if (line := _LINE.search(plain)) is not None:
             return self._append(int(line[1]), line[2])
         if (verdict := _EXIT.search(plain)) is not None:

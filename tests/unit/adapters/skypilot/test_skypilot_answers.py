@@ -20,7 +20,11 @@ from orchestrator.adapters.skypilot.client import SkyPilotClient
 
 
 def test_a_failure_is_told_by_its_type_and_message_alone() -> None:
-    error = {"object": "gASVugMAAAAAAAB9lC4=", "type": "ClusterDoesNotExist", "message": "Cluster 'lf-x' is gone"}
+    error = {
+        "object": "gASVugMAAAAAAAB9lC4=",
+        "type": "ClusterDoesNotExist",
+        "message": "\x1b[33mCluster 'lf-x' is gone\x1b[0m",
+    }
     failure = failure_of({"detail": {"status": "FAILED", "error": json.dumps(error)}})
     assert failure.kind == "ClusterDoesNotExist"
     assert str(failure) == "SkyPilot: Cluster 'lf-x' is gone"

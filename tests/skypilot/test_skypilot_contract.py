@@ -21,4 +21,4 @@ def world(cluster: TestCluster, tmp_path: Path) -> Iterator[ComputeWorld]:
     yield made
     made.close()
     compute.close()
-    assert cluster.queue() == []
+    assert cluster.clear() == []

@@ -52,7 +52,8 @@ def service(cluster: TestCluster, demonstration: Path, tmp_path: Path) -> Iterat
     finally:
         running.stop()
         keep(running)
-        assert cluster.queue() == []
+        left = cluster.clear()
+    assert left == []
 
 
 def keep(service: WholeService) -> None:

@@ -2,6 +2,8 @@
 # make test                    everything that is tested, the quick things first
 # make check                   format, lint, types, import contracts
 # make bench-strategies        every strategy for the same simulated dollars, into BENCHMARK.md
+# make sky [CLOUDS=a,b]         SkyPilot in an environment of its own, to rent machines of other providers
+# make test-skypilot           SkyPilot for real, on a Slurm cluster of its own (root, Debian)
 # make bench-gpu [BENCH=...]   this machine's GPU: tokens a second and memory, into bench/measured
 # make bench-cost ROWS=...      the cost model against published measurements, into BENCHMARK.md
 
@@ -18,18 +20,22 @@ BIN := .venv/bin
 SERVICE := .venv/.made
 TRAINER := .trainer/.made
 FITTING := .bench/.made
+SKY := .sky/.made
+SKY_NODE := .sky/node/wheel_hash
 # Twice quiet: errors are shown, progress and remarks are not.
 PIP := -m pip install -qq --disable-pip-version-check --no-input
 
 JOBS ?= 2
 TORCH := torch==2.13.0
 TRAINERS := axolotl==0.19.0 galore_torch
+CLOUDS ?= slurm
+SKYPILOT = skypilot[$(CLOUDS)]==0.14.1
 
 QUICK_TESTS := $(wildcard tests/unit tests/architecture tests/contract tests/simulation)
 SLOW_TESTS := $(wildcard tests/integration)
 WHOLE_TESTS := $(wildcard tests/e2e)
 
-.PHONY: run test test-gpu check setup trainer bench-strategies bench-gpu bench-cost clean
+.PHONY: run test test-gpu check setup trainer sky test-skypilot bench-strategies bench-gpu bench-cost clean
 
 run: $(SERVICE) $(TRAINER)
 	@exec $(BIN)/latticeforge up --demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(PORT),--port $(PORT))
@@ -50,6 +56,11 @@ check: $(SERVICE)
 # On a machine with an NVIDIA GPU: 8-bit GaLore, QLoRA, bfloat16, the fused kernels.
 test-gpu: $(SERVICE) $(TRAINER)
 	$(BIN)/pytest -q -rs tests/integration/test_gpu_proofs.py
+
+# A one-node Slurm cluster with H200s by name only, and SkyPilot before it, come up on loopback and go again.
+test-skypilot: $(SERVICE) $(TRAINER) $(SKY_NODE)
+	@tests/skypilot/install.sh
+	LATTICEFORGE_TEST_REQUIRE=all $(BIN)/pytest -q --durations=10 tests/skypilot
 
 # Half an hour on two quiet cores; writes BENCHMARK.md.
 bench-strategies: $(SERVICE) $(TRAINER)
@@ -77,6 +88,8 @@ setup: $(SERVICE) $(TRAINER)
 
 trainer: $(TRAINER)
 
+sky: $(SKY)
+
 $(SERVICE): pyproject.toml constraints/service.txt
 	$(call new_environment,.venv)
 	@echo 'Installing the service into .venv (a minute) ...'
@@ -96,6 +109,17 @@ $(TRAINER): constraints/trainer.txt
 	@.trainer/bin/python $(PIP) -c constraints/trainer.txt $(TRAINERS)
 	@touch $@
 
+# SkyPilot's pins do not go with the service's; its API server is a process of its own anyway. Only `make sky` needs it.
+$(SKY): constraints/sky.txt
+	$(call new_environment,.sky)
+	@echo 'Installing SkyPilot into .sky (a minute) ...'
+	@.sky/bin/python $(PIP) -c constraints/sky.txt '$(SKYPILOT)' uv
+	@touch $@
+
+$(SKY_NODE): $(SKY) tests/skypilot/bake.py
+	@echo 'Making the runtime that SkyPilot puts on its nodes (a minute) ...'
+	@.sky/bin/python tests/skypilot/bake.py .sky/node
+
 # An environment that is there and whose Python runs is kept: installing into it again brings it up to date.
 define new_environment
 @test -n '$(PYTHON)' || { echo 'LatticeForge needs Python 3.11 or newer, with venv; set PYTHON=/path/to/python' >&2; exit 1; }
@@ -104,5 +128,5 @@ endef
 
 # Environments and caches; data/ holds what was paid for, and stays.
 clean:
-	rm -rf .venv .trainer .bench *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .trainer .bench .sky *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +

@@ -32,6 +32,8 @@ def installed(settings: Settings) -> list[dict[str, Any]]:
         "redis": lambda: _redis(settings.redis_url),
         "accelerator": _accelerator,
     }
+    if settings.skypilot_address is not None:
+        looks["skypilot's environment"] = lambda: _skypilot(settings)
     return [_check(name, look) for name, look in looks.items()]
 
 
@@ -57,6 +59,14 @@ def _trainer(python: Path) -> str:
     if found is None:
         raise MissingError(f"{python} has no torch or no Axolotl: run `make trainer`")
     return f"{found} at {python}"
+
+
+def _skypilot(settings: Settings) -> str:
+    if settings.skypilot_url:
+        return f"outside: {settings.skypilot_address}"
+    if not os.access(settings.skypilot_program, os.X_OK):
+        raise MissingError(f"{settings.skypilot_program} is missing: run `make sky`")
+    return f"{settings.skypilot_program}, to be served at {settings.skypilot_address}"
 
 
 def _redis(url: str | None) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,9 @@ from orchestrator.adapters.inputs.uploads import FolderDatasets
 from orchestrator.adapters.local.compute import LocalCompute
 from orchestrator.adapters.local.prices import LocalPrices
 from orchestrator.adapters.redis.changes import RedisChanges, RedisNotify
+from orchestrator.adapters.skypilot.client import SkyPilotClient
+from orchestrator.adapters.skypilot.compute import SkyPilotCompute
+from orchestrator.adapters.skypilot.tasks import NodeSetup
 from orchestrator.adapters.system.clock import SystemClock
 from orchestrator.adapters.system.ids import SystemIds
 from orchestrator.domain.budget import Allowances
@@ -52,7 +57,7 @@ from orchestrator.services.guard_budgets import GuardBudgets
 from orchestrator.services.health import CheckHealth, Probe
 from orchestrator.services.learn import Learn
 from orchestrator.services.learned import Learned
-from orchestrator.services.markets import JoinedPrices, Markets
+from orchestrator.services.markets import JoinedPrices, Markets, OfferedBy
 from orchestrator.services.publish_result import PublishResult
 from orchestrator.services.push_result import PushResult
 from orchestrator.services.quote import Place, QuoteRun, Where
@@ -60,6 +65,7 @@ from orchestrator.services.read import ReadRuns
 from orchestrator.services.read_datasets import ReadDatasets
 from orchestrator.services.read_offers import ReadOffers
 from orchestrator.services.reap import Reap
+from orchestrator.services.routed_compute import RoutedCompute
 from orchestrator.services.submit_run import SubmitRun
 from orchestrator.services.sweep import Sweep
 from orchestrator.services.top_up_budget import TopUpBudget
@@ -120,14 +126,19 @@ def assemble(settings: Settings, ports: Ports) -> Application:
     """The use cases on `ports`."""
     learned = Learned(ports.store, ports.clock)
     model = CurrentModel(learned)
-    markets = Markets(ports.prices, model)
-    quote = QuoteRun(_places(ports, markets, model), ports.clock, settings.price_max_age_days)
+    here = (
+        JoinedPrices((ports.prices, OfferedBy(ports.clouds, settings.rentable))) if settings.rentable else ports.prices
+    )
+    markets = Markets(here, model)
+    quote = QuoteRun(
+        _places(ports, markets, model), ports.clock, settings.price_max_age_days, rentable=settings.rentable
+    )
     return Application(
         settings=settings,
         quote=quote,
         submit=SubmitRun(ports.store, quote, ports.clock, ports.ids, ports.wakeup, ports.notify),
         read=ReadRuns(ports.store, ports.artifacts, ports.clock),
-        offers=ReadOffers(ports.prices, ports.clouds, ports.clock, settings.price_max_age_days),
+        offers=ReadOffers(here, ports.clouds, ports.clock, settings.price_max_age_days),
         upload=UploadDataset(ports.datasets, ports.clock),
         datasets=ReadDatasets(ports.datasets),
         cancel=CancelRun(ports.store, ports.clock, ports.wakeup, ports.notify),
@@ -185,10 +196,11 @@ def open_ports(settings: Settings) -> Ports:
     clock = SystemClock()
     prices = _prices(settings, clock)
     on_cpu = all(offer.accelerator == CPU_ACCELERATOR for offer in prices.offers())
+    store = SqlStore(settings.resolved_database_url)
     return Ports(
-        store=SqlStore(settings.resolved_database_url),
-        compute=_compute(settings, clock),
-        trainer=AxolotlTrainer("cpu" if on_cpu else "cuda"),
+        store=store,
+        compute=_compute(settings, clock, store),
+        trainer=AxolotlTrainer("cpu" if on_cpu else "cuda", settings.skypilot_node_device),
         prices=prices,
         clouds=_clouds(settings, clock),
         inputs=_inputs(settings),
@@ -200,7 +212,7 @@ def open_ports(settings: Settings) -> Ports:
         wakeup=CeleryWakeup(settings.redis_url),
         notify=RedisNotify(settings.redis_url),
         changes=RedisChanges(settings.redis_url),
-        probes={"trainer": lambda: _probe_trainer(settings), "demonstration": lambda: _probe_demonstration(settings)},
+        probes=_probes(settings),
     )
 
 
@@ -217,7 +229,7 @@ def refresh_prices(settings: Settings, origin: str | None) -> Refreshed:
 def stop_local_machines(settings: Settings) -> None:
     """End every machine that this home rents on this computer. Its runs go on from their checkpoints when the service
     is started again and their budget pays for it."""
-    compute = _compute(settings, SystemClock())
+    compute = _local_compute(settings, SystemClock())
     for lease in compute.list_leases():
         try:
             compute.teardown(lease)
@@ -226,7 +238,19 @@ def stop_local_machines(settings: Settings) -> None:
             log.exception("%s could not be ended", lease)
 
 
-def _compute(settings: Settings, clock: Clock) -> LocalCompute:
+def _compute(settings: Settings, clock: Clock, store: Store) -> Compute:
+    local = _local_compute(settings, clock)
+    if settings.skypilot_address is None:
+        return local
+    secrets = {} if settings.hub_read_secret is None else {"HF_TOKEN": settings.hub_read_secret}
+    python = (settings.skypilot_node_python or settings.node_python).absolute()
+    node = NodeSetup(python, settings.skypilot_node_setup, secrets)
+    home = settings.home.absolute()
+    rented = SkyPilotCompute(_skypilot_client(settings), home, home, node, CHECKOUT, clock)
+    return RoutedCompute(local, rented, store)
+
+
+def _local_compute(settings: Settings, clock: Clock) -> LocalCompute:
     return LocalCompute(
         settings.home.absolute(),
         settings.node_python,
@@ -250,6 +274,13 @@ def _artifacts(settings: Settings) -> Artifacts:
         return here
     bucket = Bucket(settings.artifacts_url, settings.artifacts_endpoint_url or None)
     return LayeredArtifacts(here, StoreArtifacts(bucket))
+
+
+def _skypilot_client(settings: Settings) -> SkyPilotClient:
+    """Every process of one home must be the same user to SkyPilot, and no other home may be: the reaper goes by it."""
+    assert settings.skypilot_address is not None, "asked for only where SkyPilot is used"
+    user = hashlib.sha256(str(settings.home.absolute()).encode()).hexdigest()[:8]
+    return SkyPilotClient(settings.skypilot_address, user)
 
 
 def _prices(settings: Settings, clock: Clock) -> LocalPrices:
@@ -282,6 +313,27 @@ def _inputs(settings: Settings) -> FolderInputs:
         HubConfigs(settings.hub_endpoint, settings.hub_read_secret),
         settings.home.absolute() / "tokens",
     )
+
+
+def _probes(settings: Settings) -> dict[str, Probe]:
+    probes: dict[str, Probe] = {
+        "trainer": lambda: _probe_trainer(settings),
+        "demonstration": lambda: _probe_demonstration(settings),
+    }
+    if settings.skypilot_address is not None:
+        probes["skypilot"] = lambda: _probe_skypilot(settings)
+    return probes
+
+
+def _probe_skypilot(settings: Settings) -> str:
+    if not settings.skypilot_url and not os.access(settings.skypilot_program, os.X_OK):
+        raise ComputeError(f"{settings.skypilot_program} is missing: run `make sky`")
+    with closing(_skypilot_client(settings)) as client:
+        health = client.health()
+        if lacking := settings.rentable - set(client.enabled_clouds()):
+            raise ComputeError(f"SkyPilot has no access to {', '.join(sorted(lacking))}: see `sky check`")
+    rentable = ", ".join(sorted(settings.rentable)) or "nothing (LATTICEFORGE_SKYPILOT_PROVIDERS names nobody)"
+    return f"SkyPilot {health.version} at {settings.skypilot_address}, rents from {rentable}"
 
 
 def _probe_trainer(settings: Settings) -> str:

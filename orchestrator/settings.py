@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -84,12 +85,44 @@ class Settings(BaseSettings):
     teardown_seconds: int = Field(default=3, ge=1)
     """Upper bounds of the three parts of an end on this machine; see orchestrator/domain/budget.py."""
 
+    skypilot: bool = False
+    """Whether `latticeforge up` runs SkyPilot's API server, from the environment that `make sky` makes."""
+    skypilot_url: str | None = None
+    """A SkyPilot API server that somebody else runs. Its machine must see the service's `home` under the same path."""
+    skypilot_port: int = Field(default=46580, ge=1, le=65535)
+    """Where `latticeforge up` lets its own SkyPilot listen, on loopback."""
+    skypilot_program: Path = CHECKOUT / ".sky" / "bin" / "sky"
+
+    skypilot_providers: str = ""
+    """The providers that may be rented, separated by commas; none unless named. Their machines must see `home` under
+    the same path, as a cluster with a shared file system does: results come back no other way yet."""
+    skypilot_node_python: Path | None = None
+    """The Python of the trainer's environment, by its path on the rented machine; default: `node_python`."""
+    skypilot_node_setup: str = ""
+    """Commands that make that environment on a machine which does not have it."""
+    skypilot_node_device: Literal["cuda", "cpu"] = "cuda"
+    """What the rented accelerators are; `cpu` where a test cluster has them by name only."""
+
     tick_seconds: float = Field(default=1.0, gt=0)
     """How often beat sweeps and the guard looks."""
 
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home.absolute() / 'latticeforge.db'}"
+
+    @property
+    def skypilot_address(self) -> str | None:
+        """Where SkyPilot's API server answers; None when none is used."""
+        if self.skypilot_url:
+            return self.skypilot_url.rstrip("/")
+        return f"http://127.0.0.1:{self.skypilot_port}" if self.skypilot else None
+
+    @property
+    def rentable(self) -> frozenset[str]:
+        """The providers that runs may be launched on through SkyPilot."""
+        if self.skypilot_address is None:
+            return frozenset()
+        return frozenset(name.strip().lower() for name in self.skypilot_providers.split(",") if name.strip())
 
     @property
     def hub_secret(self) -> str | None:

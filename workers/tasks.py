@@ -17,11 +17,25 @@ MOST_TICKS = 8
 
 _alive = SignOfLife("worker", application)
 _uploading = threading.Lock()
+_advancing: set[str] = set()
+_advancing_lock = threading.Lock()
 
 
 @app.task(name="latticeforge.advance_run")  # type: ignore[untyped-decorator] # Celery comes without types
 def advance_run(run_id: str) -> None:
-    """Move a run as far as the facts allow."""
+    """Move a run as far as the facts allow. One that is being moved is left alone: a look at a cloud takes longer than
+    the time between two sweeps, and a second one would only take a thread from the others."""
+    with _advancing_lock:
+        if run_id in _advancing:
+            return
+        _advancing.add(run_id)
+    try:
+        _advance(run_id)
+    finally:
+        _advancing.discard(run_id)
+
+
+def _advance(run_id: str) -> None:
     try:
         run = parse_run_id(run_id)
         for _ in range(MOST_TICKS):

@@ -10,6 +10,7 @@ those; an ordered end (Ctrl-C, SIGTERM) ends them too, and they go on from their
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import socket
 import sys
@@ -31,6 +32,7 @@ from workers.supervision import POLL_SECONDS, Supervisor
 from workers.vitals import Vitals
 
 REDIS_READY_SECONDS = 10.0
+SKYPILOT_STOP_SECONDS = 3.0
 STOP_SECONDS = 6.0
 """With what ending the local machines takes, an ordered end stays below ten seconds."""
 ASK_SECONDS = 2.0
@@ -100,7 +102,7 @@ class Service:
         settings = self._settings
         redis_url = settings.redis_url or self._start_redis()
         environment = {"LATTICEFORGE_REDIS_URL": redis_url, "LATTICEFORGE_HOME": str(self._home)}
-        for part in service_parts(environment, listener.fileno()):
+        for part in (*skypilot_parts(settings), *service_parts(environment, listener.fileno())):
             self._supervisor.add(part)
         self._vitals = Vitals(
             asks={"redis": lambda: embedded_redis.ask(redis_url), "api": lambda: ask_api(url)},
@@ -150,7 +152,28 @@ class Service:
             stop_local_machines(self._settings)
         except Exception as error:  # noqa: BLE001 - the other parts are ended all the same
             self.say(f"the local machines could not be ended, they end at their deadlines: {error}")
-        self._supervisor.stop(("redis",), 1.0, self._stop.at_once)
+        # Rented machines are not ended: they have their own ends, and the next start finds them.
+        self._supervisor.stop(("skypilot", "redis"), SKYPILOT_STOP_SECONDS, self._stop.at_once)
+
+
+def skypilot_parts(settings: Settings) -> tuple[Part, ...]:
+    """SkyPilot's API server, where this service is to run it and its environment is there."""
+    program = settings.skypilot_program
+    if not settings.skypilot or settings.skypilot_url or not os.access(program, os.X_OK):
+        return ()
+    command = (
+        str(program),
+        "api",
+        "start",
+        "--foreground",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(settings.skypilot_port),
+    )
+    # Its programs are found beside it; what its environment tells of its use stays here.
+    path = f"{program.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return (Part("skypilot", command, {"PATH": path, "SKYPILOT_DISABLE_USAGE_COLLECTION": "1"}),)
 
 
 def service_parts(environment: dict[str, str], api_fd: int) -> tuple[Part, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TypeVar
 
@@ -40,6 +40,29 @@ class JoinedPrices:
 
     def facts(self) -> Mapping[str, ProviderFacts]:
         return _earliest(part.facts() for part in self._parts)
+
+
+class OfferedBy:
+    """Of `prices`, what is offered by one of `providers`."""
+
+    def __init__(self, prices: Prices, providers: Collection[str]) -> None:
+        self._prices = prices
+        self._providers = frozenset(providers)
+        self._found: tuple[tuple[Offer, ...], tuple[Offer, ...]] = ((), ())
+
+    def offers(self) -> tuple[Offer, ...]:
+        offers = self._prices.offers()
+        before, found = self._found
+        if offers is not before:
+            found = tuple(offer for offer in offers if offer.provider in self._providers)
+            self._found = offers, found
+        return found
+
+    def allowances(self) -> Mapping[str, Allowances]:
+        return self._prices.allowances()
+
+    def facts(self) -> Mapping[str, ProviderFacts]:
+        return self._prices.facts()
 
 
 def _earliest(mappings: Iterable[Mapping[str, T]]) -> dict[str, T]:

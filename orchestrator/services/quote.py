@@ -74,8 +74,16 @@ class Place:
 class QuoteRun:
     """Plans drafts. Raises `InvalidInputError`, or `UnaffordableError` with the cheapest cap."""
 
-    def __init__(self, places: Mapping[Where, Place], clock: Clock, price_max_age_days: int) -> None:
+    def __init__(
+        self,
+        places: Mapping[Where, Place],
+        clock: Clock,
+        price_max_age_days: int,
+        rentable: frozenset[str] = frozenset(),
+    ) -> None:
+        """`rentable` are the providers, beside this machine, that a run can be launched on."""
         self._places = places
+        self._launchable = rentable | {LOCAL_PROVIDER}
         self._clock = clock
         self._most_days = price_max_age_days
 
@@ -94,7 +102,7 @@ class QuoteRun:
             days = "unknown" if age is None else str(age)
             why = f"over {self._most_days} days, or not dated: an old price, which is read again before a launch"
             plan = replace(plan, assumptions=(*plan.assumptions, Assumption("price_age_days", days, why)))
-        return Quote(spec, cap, replace(found, plan=plan), place, _obstacles(plan, told))
+        return Quote(spec, cap, replace(found, plan=plan), place, self._obstacles(plan, told))
 
     def compare(
         self,
@@ -140,6 +148,16 @@ class QuoteRun:
                 else:
                     yield Compared(spec.strategy, cap, count, self._quote(asked, cap, found, place, told))
 
+    def _obstacles(self, plan: Plan, told: ToldTokens | None) -> tuple[str, ...]:
+        found = []
+        if plan.offer.provider not in self._launchable:
+            found.append(f"this service does not rent machines of {plan.offer.provider}: it was not told to")
+        if any(stage.layout is not None and stage.layout.sharding is not Sharding.NONE for stage in plan.stages):
+            found.append("weights split over several devices have not been tried with this trainer yet")
+        if told is not None:
+            found.append("the dataset is a number of tokens: name one to run on")
+        return tuple(found)
+
 
 def parse_where(value: object) -> Where:
     """Raises `InvalidInputError` naming `where`."""
@@ -150,14 +168,3 @@ def parse_where(value: object) -> Where:
     except ValueError:
         known = ", ".join(each.value for each in Where)
         raise InvalidInputError([FieldProblem("where", f"must be one of {known}")]) from None
-
-
-def _obstacles(plan: Plan, told: ToldTokens | None) -> tuple[str, ...]:
-    found = []
-    if plan.offer.provider != LOCAL_PROVIDER:
-        found.append(f"this service does not rent machines of {plan.offer.provider} yet: it runs on its own machine")
-    if any(stage.layout is not None and stage.layout.sharding is not Sharding.NONE for stage in plan.stages):
-        found.append("weights split over several devices have not been tried with this trainer yet")
-    if told is not None:
-        found.append("the dataset is a number of tokens: name one to run on")
-    return tuple(found)

@@ -66,11 +66,27 @@ class SimulatedTime:
         self.clock.advance(0.02)
 
 
-class ComputeWorld:
-    """An adapter under test. Durations are in its own seconds; those of the memory adapter cost nothing."""
+@dataclass(frozen=True)
+class Pace:
+    """How long the adapter's own second is, in real ones, what it rents, and what a step of its node takes."""
 
-    def __init__(self, name: str, compute: Compute, passing: PassingTime, run_numbers: Iterator[int]) -> None:
+    second: float = 1.0
+    offer: Offer = OFFER
+    seconds_per_step: float | None = None
+
+
+OWN_PACE = Pace()
+
+
+class ComputeWorld:
+    """An adapter under test. Durations are in its own seconds: those of the memory adapter cost nothing, and those of a
+    cloud are long."""
+
+    def __init__(
+        self, name: str, compute: Compute, passing: PassingTime, run_numbers: Iterator[int], pace: Pace = OWN_PACE
+    ) -> None:
         self.name = name
+        self.pace = pace
         self.compute = compute
         self._passing = passing
         self._run_numbers = run_numbers
@@ -82,8 +98,9 @@ class ComputeWorld:
     def lease(self, seconds: int = 60, teardown: int = 1) -> Lease:
         """A lease of a new run that must be gone `seconds` from now."""
         run = RunId(f"run_{next(self._run_numbers):012d}")
-        window = Window(self.now(), seconds, Money(seconds * 1000), Limit.BUDGET, Allowances(1, 1, teardown))
-        lease = Lease(lease_id(run, 1), run, OFFER, window, self.now())
+        real, end = int(seconds * self.pace.second), int(teardown * self.pace.second)
+        window = Window(self.now(), real, Money(seconds * 1000), Limit.BUDGET, Allowances(1, 1, end))
+        lease = Lease(lease_id(run, 1), run, self.pace.offer, window, self.now())
         self.leases.append(lease.id)
         return lease
 
@@ -109,9 +126,9 @@ class ComputeWorld:
         return JobOrder(
             key=JobKey(lease.run_id, lease.id, stage_id(1, "train"), attempt),
             kind=StageKind.TRAIN,
-            soft_deadline=self.now() + timedelta(seconds=soft),
-            hard_deadline=self.now() + timedelta(seconds=hard),
-            document={**TRAIN, "train": {**section, **(train or {})}},
+            soft_deadline=self.now() + self.seconds(soft),
+            hard_deadline=self.now() + self.seconds(hard),
+            document={**TRAIN, "train": {**section, **self._step(), **(train or {})}},
             config={
                 "max_steps": max_steps,
                 "datasets": [{"path": "{data_dir}/train.jsonl"}],
@@ -119,18 +136,25 @@ class ComputeWorld:
             },
         )
 
+    def seconds(self, count: float) -> timedelta:
+        """So many of the adapter's own seconds."""
+        return timedelta(seconds=count * self.pace.second)
+
+    def _step(self) -> dict[str, JsonValue]:
+        return {} if self.pace.seconds_per_step is None else {"seconds_per_step": self.pace.seconds_per_step}
+
     def state(self, lease: LeaseId) -> MachineState:
         return self.compute.machine(lease).state
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Let time pass until `condition` holds."""
-        give_up_at = self.now() + timedelta(seconds=PATIENCE_SECONDS)
+        give_up_at = self.now() + self.seconds(PATIENCE_SECONDS)
         while not condition():
             assert self.now() < give_up_at, "it never came true"
             self._passing.pass_a_little()
 
     def let_pass(self, seconds: float) -> None:
-        until = self.now() + timedelta(seconds=seconds)
+        until = self.now() + self.seconds(seconds)
         self.wait(lambda: self.now() >= until)
 
     def follow(self, key: JobKey) -> tuple[list[Mapping[str, JsonValue]], JobView]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import pytest
 
@@ -72,7 +71,7 @@ def test_a_machine_torn_down_is_gone_and_stays_so(world: ComputeWorld) -> None:
     world.wait(lambda: world.state(lease.id) is MachineState.GONE)
     ended_at = world.compute.machine(lease.id).ended_at
     assert ended_at is not None
-    assert before - timedelta(seconds=1) <= ended_at <= world.now()
+    assert before - world.seconds(1) <= ended_at <= world.now()
     assert world.compute.list_leases() == ()
     world.let_pass(0.3)
     world.compute.teardown(lease.id)
@@ -99,7 +98,7 @@ def test_the_provider_ends_a_machine_before_it_must_be_gone(world: ComputeWorld)
     world.wait(lambda: world.state(lease.id) is MachineState.GONE)
     ended_at = world.compute.machine(lease.id).ended_at
     assert ended_at is not None
-    assert lease.window.gone_by - timedelta(seconds=2.1) <= ended_at <= lease.window.gone_by
+    assert lease.window.gone_by - world.seconds(2.1) <= ended_at <= lease.window.gone_by
     _, view = world.follow(order.key)
     assert view.exit is not None
     assert view.exit.cause is ExitCause.VANISHED
@@ -108,7 +107,7 @@ def test_the_provider_ends_a_machine_before_it_must_be_gone(world: ComputeWorld)
 def test_an_extension_keeps_a_machine_beyond_its_first_end(world: ComputeWorld) -> None:
     lease = world.ready(seconds=2, teardown=1)
     for _ in range(2):
-        world.compute.extend(lease.id, lease.window.gone_by + timedelta(seconds=60))
+        world.compute.extend(lease.id, lease.window.gone_by + world.seconds(60))
     world.let_pass(2.5)
     assert world.state(lease.id) is MachineState.READY
 
@@ -123,7 +122,7 @@ def test_extending_what_was_never_launched_or_has_ended_does_nothing(world: Comp
     absent, ended = world.lease(), world.ready()
     world.compute.teardown(ended.id)
     for lease in (absent, ended):
-        world.compute.extend(lease.id, world.now() + timedelta(seconds=60))
+        world.compute.extend(lease.id, world.now() + world.seconds(60))
     assert world.state(absent.id) is MachineState.ABSENT
     assert world.state(ended.id) is MachineState.GONE
 
@@ -214,7 +213,7 @@ def test_a_job_stops_by_itself_at_its_soft_deadline(world: ComputeWorld) -> None
     _, view = world.follow(order.key)
     assert view.exit is not None
     assert view.exit.cause is ExitCause.SOFT_DEADLINE
-    assert order.soft_deadline <= view.exit.ended_at <= order.soft_deadline + timedelta(seconds=5)
+    assert order.soft_deadline <= view.exit.ended_at <= order.soft_deadline + world.seconds(5)
 
 
 def test_deadlines_move_under_a_running_job(world: ComputeWorld) -> None:
@@ -223,7 +222,7 @@ def test_deadlines_move_under_a_running_job(world: ComputeWorld) -> None:
     world.compute.submit(order)
     world.wait(lambda: world.steps_seen(order.key) > 3)
     for _ in range(2):
-        world.compute.move_deadlines(order.key, world.now(), world.now() + timedelta(seconds=30))
+        world.compute.move_deadlines(order.key, world.now(), world.now() + world.seconds(30))
     _, view = world.follow(order.key)
     assert view.exit is not None
     assert view.exit.cause is ExitCause.SOFT_DEADLINE
@@ -233,7 +232,7 @@ def test_a_later_stop_request_leaves_moved_deadlines_as_they_are(world: ComputeW
     lease = world.ready()
     order = world.order(lease, max_steps=5_000, soft=1.5, train={"pilot_steps": 10_000})
     world.compute.submit(order)
-    world.compute.move_deadlines(order.key, world.now() + timedelta(seconds=40), world.now() + timedelta(seconds=50))
+    world.compute.move_deadlines(order.key, world.now() + world.seconds(40), world.now() + world.seconds(50))
     world.let_pass(2)
     assert world.compute.job(order.key, 0).state is JobState.RUNNING
     world.compute.request_stop(order.key)

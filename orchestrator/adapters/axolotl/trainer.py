@@ -11,6 +11,7 @@ from orchestrator.adapters.axolotl.render import DatasetFormat, TrainConfigReque
 from orchestrator.adapters.axolotl.review import review_overrides
 from orchestrator.adapters.axolotl.setting import Device
 from orchestrator.domain.json_value import JsonValue
+from orchestrator.domain.offers import LOCAL_PROVIDER, Offer
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.recipe import TrainingShape
 from orchestrator.domain.run import DatasetRef, Run
@@ -29,10 +30,12 @@ EVALUATE_BATCH = 16
 
 
 class AxolotlTrainer:
-    """`default_device` is the kind of machine that recipes are checked for before a plan has chosen one."""
+    """`default_device` is the kind of machine that recipes are checked for before a plan has chosen one, and
+    `rented_device` what the accelerators of rented machines are: a test cluster's are there by name only."""
 
-    def __init__(self, default_device: Device) -> None:
+    def __init__(self, default_device: Device, rented_device: Device = "cuda") -> None:
         self._default_device = default_device
+        self._rented_device = rented_device
 
     def resolve(self, recipe: Mapping[str, JsonValue], overrides: Mapping[str, JsonValue]) -> Resolution:
         recipe, device_notes = for_device(recipe, self._default_device)
@@ -68,7 +71,12 @@ class AxolotlTrainer:
             "pilot_steps": PILOT_STEPS,
             "save_seconds": plan.window.allowances.checkpoint,
         }
-        return StageOrder(document, render_train_config(_request(run, stage, plan)), data)
+        return StageOrder(document, render_train_config(_request(run, stage, plan, self._device(plan.offer))), data)
+
+    def _device(self, offer: Offer) -> Device:
+        if offer.accelerator == CPU_ACCELERATOR:
+            return "cpu"
+        return "cuda" if offer.provider == LOCAL_PROVIDER else self._rented_device
 
 
 def _dataset(rows: DatasetRef) -> dict[str, JsonValue]:
@@ -97,7 +105,7 @@ def _evaluate(run: Run) -> dict[str, JsonValue]:
     }
 
 
-def _request(run: Run, stage: Stage, plan: Plan) -> TrainConfigRequest:
+def _request(run: Run, stage: Stage, plan: Plan, device: Device) -> TrainConfigRequest:
     spec = run.spec_of(stage)
     gpus = plan.offer.accelerator_count
     # Axolotl takes a warm-up in steps or as a share, not both; the steps are known here.
@@ -116,7 +124,7 @@ def _request(run: Run, stage: Stage, plan: Plan) -> TrainConfigRequest:
         dataset_format=cast("DatasetFormat", rows.format),
         data_dir="{data_dir}",
         output_dir="{output_dir}",
-        device="cpu" if plan.offer.accelerator == CPU_ACCELERATOR else "cuda",
+        device=device,
         gpus=gpus,
         micro_batch_size=shape.micro_batch_size,
         gradient_accumulation_steps=shape.gradient_accumulation_steps,

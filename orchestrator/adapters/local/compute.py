@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from orchestrator.adapters.local.documents import locked
+from orchestrator.adapters.documents import locked
 from orchestrator.adapters.local.jobs import LocalJobs
 from orchestrator.adapters.local.machines import LocalMachines
 from orchestrator.adapters.local.places import Places

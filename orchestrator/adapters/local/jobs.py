@@ -7,18 +7,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import yaml
-
-from orchestrator.adapters.local.documents import (
+from orchestrator.adapters.documents import (
     create_document,
     locked,
     number,
     read_document,
     replace_document,
 )
-from orchestrator.adapters.local.metrics import read_metrics
+from orchestrator.adapters.job_files import JobFolders, config_text, job_document, stage_exit
 from orchestrator.adapters.local.places import JobPlace, Places
 from orchestrator.adapters.local.processes import Identity, Mark, start_detached
+from orchestrator.adapters.metrics import read_metrics
 from orchestrator.domain.errors import ComputeError
 from orchestrator.domain.json_value import JsonValue
 from orchestrator.domain.stages import ExitCause, StageExit
@@ -67,10 +66,10 @@ class LocalJobs:
         data = self._places.data(order.key.run_id, order.data)
         for folder in (place.folder, output, data):
             folder.mkdir(parents=True, exist_ok=True)
+        folders = JobFolders(place.folder, output, data)
         if order.config is not None:
-            config = _placed(dict(order.config), {"{data_dir}": str(data), "{output_dir}": str(output)})
-            place.config.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        replace_document(place.job, self._document(order, place, output, data))
+            place.config.write_text(config_text(order.config, folders), encoding="utf-8")
+        replace_document(place.job, {**self._stored(order), **job_document(order, folders)})
         mark = Mark(self._places.home, order.key.lease_id)
         environment = {
             **_inherited(STORE_CREDENTIALS if self._store else ()),
@@ -124,24 +123,12 @@ class LocalJobs:
         note = read_document(place.supervisor) or read_document(place.submitted)
         return note is not None and Identity.read(note).living(Mark(self._places.home, key.lease_id)) is not None
 
-    def _document(self, order: JobOrder, place: JobPlace, output: Path, data: Path) -> dict[str, JsonValue]:
+    def _stored(self, order: JobOrder) -> dict[str, JsonValue]:
+        """The section of the artifact store, where there is one."""
+        if not self._store:
+            return {}
         run_dir = self._places.run(order.key.run_id)
-        store = {"store": {**self._store, "prefix": order.key.run_id, "run_dir": str(run_dir)}} if self._store else {}
-        return {
-            **store,
-            "version": 2,
-            **order.document,
-            "run_id": order.key.run_id,
-            "lease_id": order.key.lease_id,
-            "stage_id": order.key.stage_id,
-            "kind": order.kind.value,
-            "attempt": order.key.attempt,
-            "job_dir": str(place.folder),
-            "output_dir": str(output),
-            "data_dir": str(data),
-            "soft_deadline": order.soft_deadline.timestamp(),
-            "hard_deadline": order.hard_deadline.timestamp(),
-        }
+        return {"store": {**self._store, "prefix": order.key.run_id, "run_dir": str(run_dir)}}
 
 
 def last_sign_of_life(place: JobPlace) -> datetime:
@@ -157,44 +144,10 @@ def _marked_exit(place: JobPlace) -> StageExit | None:
     """What the completion marker says. One that makes no sense still says that the job is over, and since when."""
     try:
         document = read_document(place.exit)
-        return None if document is None else _stage_exit(document)
+        return None if document is None else stage_exit(document)
     except (ComputeError, ValueError, OverflowError) as error:
         written = datetime.fromtimestamp(place.exit.stat().st_mtime, UTC)
         return StageExit(ExitCause.VANISHED, written, message=f"its marker cannot be understood: {error}")
-
-
-def _stage_exit(document: Mapping[str, JsonValue]) -> StageExit:
-    return StageExit(
-        cause=ExitCause(str(document.get("cause"))),
-        ended_at=datetime.fromtimestamp(number(document, "ended_at"), UTC),
-        last_step=_count(document, "last_step"),
-        max_steps=_count(document, "max_steps"),
-        intended_steps=_count(document, "intended_steps"),
-        checkpoint=_path(document, "checkpoint"),
-        result=_path(document, "result") or _path(document, "adapter"),
-        message=str(document.get("message") or ""),
-    )
-
-
-def _count(document: Mapping[str, JsonValue], key: str) -> int:
-    """Steps; 0 where the job ended before it knew."""
-    return 0 if document.get(key) is None else int(number(document, key))
-
-
-def _path(document: Mapping[str, JsonValue], key: str) -> str | None:
-    value = document.get(key)
-    return value if isinstance(value, str) and value else None
-
-
-def _placed(value: JsonValue, places: Mapping[str, str]) -> JsonValue:
-    """`value` with the placeholders replaced in every string of it, however deep; keys stay as they are."""
-    if isinstance(value, str):
-        for placeholder, folder in places.items():
-            value = value.replace(placeholder, folder)
-        return value
-    if isinstance(value, list):
-        return [_placed(item, places) for item in value]
-    return {key: _placed(item, places) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _inherited(more_prefixes: tuple[str, ...]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.adapters.local.documents import create_document, number, read_document, replace_document
+from orchestrator.adapters.documents import create_document, number, read_document, replace_document
 from orchestrator.adapters.local.places import LeasePlace
 from orchestrator.adapters.local.processes import Identity, Mark, end_marked, marked
 from orchestrator.domain.errors import ComputeError

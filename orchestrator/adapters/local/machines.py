@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 import orchestrator
-from orchestrator.adapters.local.documents import create_document, locked, number, read_document, replace_document
+from orchestrator.adapters.documents import create_document, locked, number, read_document, replace_document
 from orchestrator.adapters.local.jobs import last_sign_of_life
 from orchestrator.adapters.local.places import LeasePlace, Places
 from orchestrator.adapters.local.processes import Identity, Mark, end_marked, marked, marked_leases, start_detached

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.local.documents import create_document, locked, number, read_document, replace_document
-from orchestrator.adapters.local.metrics import MOST_BYTES, read_metrics
+from orchestrator.adapters.documents import create_document, locked, number, read_document, replace_document
+from orchestrator.adapters.metrics import MOST_BYTES, read_metrics
 from orchestrator.domain.errors import ComputeError
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.adapters.local.documents import replace_document
+from orchestrator.adapters.documents import replace_document
 from orchestrator.adapters.local.keeper import Clocks, Keeper
 from orchestrator.adapters.local.places import LeasePlace
 from orchestrator.adapters.local.processes import Identity, Mark, end_marked, marked, marked_leases, start_detached

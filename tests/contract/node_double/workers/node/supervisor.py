@@ -1,7 +1,8 @@
 """A node that obeys docs/node-contract.md and trains nothing: it stands in for the trainer where only time matters.
 
-A step takes SECONDS_PER_STEP. Its trainer is a `sleep` in a session of its own, so that there is something to be left
-behind. `{"train": {"misbehave": ...}}` makes it `crash`, go `deaf` to orders, or write `garbage` between its lines.
+A step takes SECONDS_PER_STEP, or `seconds_per_step` of the job's `train`. Its trainer is a `sleep` in a session of its
+own, so that there is something to be left behind. `{"train": {"misbehave": ...}}` makes it `crash`, go `deaf` to
+orders, or write `garbage` between its lines.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Job:
             if (reason := self.reason_to_stop()) is not None:
                 self.write("stopping", reason=reason, step=self.step)
                 return reason
-            time.sleep(SECONDS_PER_STEP)
+            time.sleep(float(self.document.get("train", {}).get("seconds_per_step", SECONDS_PER_STEP)))
             self.step += 1
             if self.misbehaviour == "crash" and self.step == 3:
                 raise RuntimeError("crashed at step 3, as asked")

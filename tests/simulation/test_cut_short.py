@@ -48,7 +48,7 @@ def test_a_training_that_lost_its_machine_and_its_money_goes_on_with_more() -> N
     simulation.top_up.execute(run_id, "5")
     run = simulation.until_ended(run_id).run
     assert run.outcome is Outcome.COMPLETED
-    assert run.stages[0].step == 150
+    assert run.stages[0].step == 300
 
 
 def test_a_merged_model_that_was_asked_for_and_left_out_is_no_completed_run() -> None:
@@ -120,7 +120,7 @@ def test_money_that_comes_during_the_last_evaluation_of_a_cut_run_is_trained_wit
     simulation.top_up.execute(run_id, "20")
     run = simulation.until_ended(run_id).run
     assert run.outcome is Outcome.COMPLETED
-    assert run.stages[0].step == 150 > before
+    assert run.stages[0].step == 300 > before
     assert ledger.fold(simulation.store.load(run_id).postings).spent <= Money(21_000_000)
 
 

@@ -88,7 +88,7 @@ def test_strategy_a_trains_on_two_rented_accelerators_and_gives_them_back(
 def test_a_preempted_run_is_funded_anew_and_goes_on_from_its_checkpoint(
     service: WholeService, cluster: TestCluster
 ) -> None:
-    run_id = service.submit(**wish("lora", num_epochs=12), **ON_ONE)
+    run_id = service.submit(**wish("lora", num_epochs=5), **ON_ONE)
     until(lambda: checkpoints(service, run_id), PATIENCE, "a checkpoint is there")
     (machine,) = cluster.queue()
     cluster.preempt(machine)
@@ -104,7 +104,7 @@ def test_a_preempted_run_is_funded_anew_and_goes_on_from_its_checkpoint(
 def test_skypilots_server_is_killed_and_the_training_does_not_notice(
     service: WholeService, cluster: TestCluster
 ) -> None:
-    run_id = service.submit(**wish("lora", num_epochs=12), **ON_ONE)
+    run_id = service.submit(**wish("lora", num_epochs=4), **ON_ONE)
     await_step(service, run_id, 3)
     cluster.kill_server()
     time.sleep(5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,6 +24,8 @@ BAKED = CHECKOUT / ".sky" / "node"
 SKY = CHECKOUT / ".sky" / "bin" / "sky"
 DAEMONS = ("munged", "slurmctld", "slurmd", "sshd", "sbatch", "rsync")
 UP_SECONDS = 90.0
+QUEUES_ABOVE = (0, 3431, 13431)
+"""Where SkyPilot 0.14.1 listens, counted from the port of its server."""
 PATH = f"{SKY.parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -44,7 +47,8 @@ class TestCluster:
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="lfsky-", dir="/tmp"))
         self.root.chmod(0o755)
-        self._api_port, self._ssh_port, controller, node = free_ports(4)
+        self._api_port = free_server_port()
+        self._ssh_port, controller, node = free_ports(3)
         self.url = f"http://127.0.0.1:{self._api_port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {
@@ -207,8 +211,21 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def free_server_port() -> int:
+    """A port of loopback that nobody has, nor those that SkyPilot's server takes above it for its queues. All are below
+    the range that outgoing connections are given: one of those may come at any time."""
+    candidates = list(range(12000, 18000, 7))
+    random.shuffle(candidates)
+    return next(port for port in candidates if all(is_free(port + above) for above in QUEUES_ABOVE))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) != 0
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody has; SkyPilot keeps its queues at a fixed distance above its own."""
+    """Ports of loopback that nobody has."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

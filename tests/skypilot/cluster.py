@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.skypilot import slurm
 from workers.part import bound_command
@@ -141,9 +142,7 @@ class TestCluster:
             self.clear()
         if "sky" in self._processes:
             self.kill_server()
-        for socket_path in Path("/tmp").glob("sky_ssh_*/*/*"):
-            with contextlib.suppress(OSError):
-                self._close_master(socket_path)
+        self._close_connections()
         for name in reversed(list(self._processes)):
             process = self._processes.pop(name)
             process.terminate()
@@ -152,10 +151,12 @@ class TestCluster:
             kill_group(process)
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _close_master(self, path: Path) -> None:
-        """End a connection that ssh kept open for the next command, if it was to this cluster."""
-        if f"-p {self._ssh_port}" in holder_of(path) or str(self.root) in holder_of(path):
-            run(["ssh", "-o", f"ControlPath={path}", "-O", "exit", "x"])
+    def _close_connections(self) -> None:
+        """End sshd's side of the connections that SkyPilot keeps open for its next command: its own ends with it."""
+        if "sshd" in self._processes:
+            for session in psutil.Process(self._processes["sshd"].pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    session.kill()
 
     def _start(self, name: str, command: list[str]) -> None:
         log = self.root / f"{name}.log"
@@ -191,17 +192,6 @@ class TestCluster:
 
 def run(command: list[str]) -> None:
     subprocess.run(command, check=False, capture_output=True, timeout=20)
-
-
-def holder_of(path: Path) -> str:
-    """The command lines of the processes whose argument names `path`; ssh's masters bear the path of their socket."""
-    found = []
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            text = line.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if path.name.split(".")[0] in text:
-                found.append(text)
-    return " ".join(found)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.skypilot import slurm
 from workers.part import bound_command
@@ -23,6 +25,8 @@ BAKED = CHECKOUT / ".sky" / "node"
 SKY = CHECKOUT / ".sky" / "bin" / "sky"
 DAEMONS = ("munged", "slurmctld", "slurmd", "sshd", "sbatch", "rsync")
 UP_SECONDS = 90.0
+QUEUES_ABOVE = (0, 3431, 13431)
+"""Where SkyPilot 0.14.1 listens, counted from the port of its server."""
 PATH = f"{SKY.parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -44,7 +48,8 @@ class TestCluster:
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="lfsky-", dir="/tmp"))
         self.root.chmod(0o755)
-        self._api_port, self._ssh_port, controller, node = free_ports(4)
+        self._api_port = free_server_port()
+        self._ssh_port, controller, node = free_ports(3)
         self.url = f"http://127.0.0.1:{self._api_port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {
@@ -137,9 +142,7 @@ class TestCluster:
             self.clear()
         if "sky" in self._processes:
             self.kill_server()
-        for socket_path in Path("/tmp").glob("sky_ssh_*/*/*"):
-            with contextlib.suppress(OSError):
-                self._close_master(socket_path)
+        self._close_connections()
         for name in reversed(list(self._processes)):
             process = self._processes.pop(name)
             process.terminate()
@@ -148,10 +151,12 @@ class TestCluster:
             kill_group(process)
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _close_master(self, path: Path) -> None:
-        """End a connection that ssh kept open for the next command, if it was to this cluster."""
-        if f"-p {self._ssh_port}" in holder_of(path) or str(self.root) in holder_of(path):
-            run(["ssh", "-o", f"ControlPath={path}", "-O", "exit", "x"])
+    def _close_connections(self) -> None:
+        """End sshd's side of the connections that SkyPilot keeps open for its next command: its own ends with it."""
+        if "sshd" in self._processes:
+            for session in psutil.Process(self._processes["sshd"].pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    session.kill()
 
     def _start(self, name: str, command: list[str]) -> None:
         log = self.root / f"{name}.log"
@@ -189,17 +194,6 @@ def run(command: list[str]) -> None:
     subprocess.run(command, check=False, capture_output=True, timeout=20)
 
 
-def holder_of(path: Path) -> str:
-    """The command lines of the processes whose argument names `path`; ssh's masters bear the path of their socket."""
-    found = []
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            text = line.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if path.name.split(".")[0] in text:
-                found.append(text)
-    return " ".join(found)
-
-
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL a process with its group, and see it out."""
     with contextlib.suppress(ProcessLookupError):
@@ -207,8 +201,21 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def free_server_port() -> int:
+    """A port of loopback that nobody has, nor those that SkyPilot's server takes above it for its queues. All are below
+    the range that outgoing connections are given: one of those may come at any time."""
+    candidates = list(range(12000, 18000, 7))
+    random.shuffle(candidates)
+    return next(port for port in candidates if all(is_free(port + above) for above in QUEUES_ABOVE))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) != 0
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody has; SkyPilot keeps its queues at a fixed distance above its own."""
+    """Ports of loopback that nobody has."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

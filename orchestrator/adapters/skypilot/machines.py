@@ -29,6 +29,8 @@ DOWN_SECONDS = 25.0
 """How long a teardown is waited for: 6 s idle and 15 s on a busy machine were seen on Slurm. One that takes longer goes
 on, and is asked about again: a worker that waits longer would be taken for dead."""
 FAILURE_SECONDS = 5.0
+NEVER = 0.0
+"""When a machine ended that never came: before anything could be billed."""
 NO_CLUSTER = "ClusterDoesNotExist"
 LAUNCH_SLACK_SECONDS = 60.0
 """A cluster in the cost report that began earlier than this before its launch was asked for is another's."""
@@ -120,7 +122,7 @@ class SkyMachines:
         if self._client.clusters((lease_id,)):
             raise SkyPilotError(f"{lease_id} is still in SkyPilot's list")
         # What was never asked for ended before it began, and costs nothing.
-        self._end(notes, 0.0 if launch is None and not present else self._now(), "teardown")
+        self._end(notes, NEVER if launch is None and not present else self._now(), "teardown")
 
     def accelerators(self, lease_id: LeaseId) -> dict[str, JsonValue]:
         """What the lease's machine has, as it was asked for."""
@@ -157,7 +159,7 @@ class SkyMachines:
             return MachineView(MachineState.ABSENT)
         why = self._failure(launch) if _has_failed(request) else "the provider does not show it any more"
         never_came = _has_failed(request) and cost_end is None and not notes.giving_back.exists()
-        at = number(launch, "at") if never_came else cost_end or self._now()
+        at = NEVER if never_came else cost_end or self._now()
         self._end(notes, at, why)
         return MachineView(MachineState.GONE, datetime.fromtimestamp(at, UTC), why)
 

@@ -34,10 +34,10 @@ def test_strategy_a_learns_the_skill_and_its_books_are_settled(service: WholeSer
 def test_a_budget_that_cannot_cover_it_ends_with_a_checkpoint_and_a_top_up_goes_on_from_it(
     service: WholeService,
 ) -> None:
-    run_id = service.submit(**wish("dora_neftune", num_epochs=60), budget="0.08")
+    run_id = service.submit(**wish("dora_neftune", num_epochs=60), budget="0.12")
     document = service.await_end(run_id, PATIENCE)
     assert document["outcome"] == "budget_reached", document["reason"]
-    assert_settled(service, run_id, "0.08")
+    assert_settled(service, run_id, "0.12")
     assert service.marked() == []
     assert_loads(service, run_id, adapter=True, dora=True)
     stopped_at = document["stages"][0]["step"]
@@ -48,7 +48,7 @@ def test_a_budget_that_cannot_cover_it_ends_with_a_checkpoint_and_a_top_up_goes_
     begins = service.http.get(f"/runs/{run_id}/metrics", params={"event": "begin"}).json()["metrics"]
     assert [begin["data"]["step"] for begin in begins] == [0, stopped_at]
     assert resumed["stages"][0]["step"] > stopped_at
-    assert_settled(service, run_id, "0.16")
+    assert_settled(service, run_id, "0.20")
 
 
 def test_each_part_is_killed_in_turn_and_the_training_does_not_notice(service: WholeService) -> None:

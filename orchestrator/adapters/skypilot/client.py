@@ -84,9 +84,6 @@ class SkyPilotClient:
         body: Answer = {"cluster_name": cluster, "idle_minutes": idle_minutes, "down": True, "wait_for": "none"}
         return self._post("/autostop", body)
 
-    def cancel_job(self, cluster: str, job_id: int) -> RequestId:
-        return self._post("/cancel", {"cluster_name": cluster, "job_ids": [job_id]})
-
     def cancel_request(self, request: RequestId) -> None:
         """End a request that is under way. What it has made so far stays."""
         self.result(self._post("/api/cancel", {"request_ids": [request]}), CANCEL_SECONDS)
